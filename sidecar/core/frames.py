@@ -1,0 +1,198 @@
+"""What two nodes say to each other: small typed messages in MessagePack, one a frame.
+
+On a link the side that opened the connection *sends* (batch, sent, offer, gone, offers-end) and the other side
+*receives* (settle); hello, ping and bye go both ways. A frame that does not decode to exactly one of these types is a
+protocol violation.
+"""
+
+import enum
+from typing import Final, TypeAlias
+
+import msgspec
+
+from sidecar.core.entry import Version
+from sidecar.core.paths import RelPath
+from sidecar.errors import ProtocolViolation
+
+PROTOCOL: Final = 1
+"""Nodes of protocol N talk to N-1 and N."""
+
+MAX_FRAME: Final = 32 * 1024 * 1024
+MAX_ENTRIES: Final = 20_000
+
+
+class Lane(enum.IntEnum):
+    """Batches of one lane are applied in the order of their numbers; lanes do not wait for one another."""
+
+    SMALL = 0
+    LARGE = 1
+    OFFER = 2
+
+
+class How(enum.IntEnum):
+    """Where the receiver finds the content of an entry."""
+
+    NONE = 0
+    """nothing to move: directory, symlink, tombstone, or content that the receiver should have at that path already"""
+    STAGED = 1
+    """a file in the batch directory"""
+    FROM = 2
+    """the receiver's file at another path, which this batch renames"""
+    LOSER = 3
+    """a file in the batch directory that holds the bytes of a losing head"""
+
+
+class Outcome(enum.IntEnum):
+    """What became of an entry at the receiver."""
+
+    APPLIED = 0
+    KNOWN = 1
+    HELD = 2
+    REFUSED = 3
+    TORN = 4
+    """the staged file was missing, or its hash was not the announced one"""
+    AGAIN = 5
+    """it leans on something that did not get there: plan it anew"""
+    WANT = 6
+    """the receiver lacks bytes: the row's own (empty hash) or those of a losing head (its hash)"""
+    BUSY = 7
+    """a local writer has the file open, or the path changes faster than it can be looked at: offer it again later"""
+
+
+SETTLED: Final = frozenset({Outcome.APPLIED, Outcome.KNOWN, Outcome.HELD, Outcome.REFUSED})
+"""The outcomes after which the cursor may pass an entry."""
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """One path of a batch: its version as the sender has it, and where the content of the winner comes from.
+
+    `name` is the file's name in the batch directory (STAGED, LOSER; empty: the path itself) or the old path (FROM);
+    `hash` the hash of a LOSER's bytes; `leans` the lowest lane number that must have been applied in full before this
+    entry may be, 0 for none.
+    """
+
+    path: RelPath
+    version: Version
+    how: How = How.NONE
+    name: bytes = b""
+    hash: bytes = b""
+    leans: int = 0
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
+    """Who speaks. `epoch` is made with the index, `run` at every start; `seen_*` is the last that the speaker stored of
+    the listener; `cursor` the listener's seq up to which the speaker settled everything."""
+
+    protocol: int
+    region: str
+    node: str
+    epoch: int
+    run: int
+    image: str
+    rsync: str
+    now_us: int
+    seq: int
+    cursor: int
+    seen_epoch: int
+    seen_run: int
+    seen_seq: int
+    complete_since: int
+    new_index: bool
+
+
+class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):
+    """A heartbeat: the speaker's highest seq, the cursor of this link as the sender knows it, and the time in µs."""
+
+    seq: int
+    cursor: int
+    now_us: int
+
+
+class Batch(msgspec.Struct, frozen=True, array_like=True, tag="batch"):
+    """Changes to apply, in the order of `number` within `lane`. `id` names the directory in the inbox ("" if no file
+    is staged), `cursor` is the sender's seq up to which everything is settled."""
+
+    lane: Lane
+    number: int
+    id: str
+    cursor: int
+    entries: tuple[Entry, ...]
+
+
+class Sent(msgspec.Struct, frozen=True, array_like=True, tag="sent"):
+    """The rsync of a batch has ended: exit status, or minus the signal that killed it."""
+
+    lane: Lane
+    number: int
+    status: int
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True):
+    """What became of the entry at `index`; `hash` names wanted bytes; `hint` says why it was held or refused."""
+
+    index: int
+    outcome: Outcome
+    hash: bytes = b""
+    hint: str = ""
+
+
+class Settle(msgspec.Struct, frozen=True, array_like=True, tag="settle"):
+    """The receiver's answers to a batch or an offer (lane OFFER), durable when sent. Entries not named are `rest`."""
+
+    lane: Lane
+    number: int
+    rest: Outcome
+    answers: tuple[Answer, ...]
+
+
+class Offer(msgspec.Struct, frozen=True, array_like=True, tag="offer"):
+    """Rows without content: who lacks one answers WANT."""
+
+    number: int
+    cursor: int
+    entries: tuple[Entry, ...]
+
+
+class Gone(msgspec.Struct, frozen=True, array_like=True, tag="gone"):
+    """The sender no longer has the bytes with `hash` that were wanted for a losing head of `path`."""
+
+    path: RelPath
+    hash: bytes
+
+
+class OffersEnd(msgspec.Struct, frozen=True, array_like=True, tag="offers-end"):
+    """Everything above the cursor of hello has been offered and answered."""
+
+    cursor: int
+
+
+class Bye(msgspec.Struct, frozen=True, array_like=True, tag="bye"):
+    """The speaker closes the link, and why."""
+
+    reason: str
+
+
+Frame: TypeAlias = Hello | Ping | Batch | Sent | Settle | Offer | Gone | OffersEnd | Bye
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(Hello | Ping | Batch | Sent | Settle | Offer | Gone | OffersEnd | Bye)
+
+
+def encode(frame: Frame) -> bytes:
+    """The bytes of a frame, without the length that the channel puts before them."""
+    return _ENCODER.encode(frame)
+
+
+def decode(raw: bytes) -> Frame:
+    """The frame in `raw`.
+
+    Raises:
+        ProtocolViolation: it is none, or holds more than `MAX_ENTRIES` entries.
+    """
+    try:
+        frame: Frame = _DECODER.decode(raw)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise ProtocolViolation(f"a frame that is none of ours: {error}") from error
+    if isinstance(frame, Batch | Offer) and len(frame.entries) > MAX_ENTRIES:
+        raise ProtocolViolation(f"a frame with {len(frame.entries)} entries, more than {MAX_ENTRIES}")
+    return frame
