@@ -1,6 +1,6 @@
 """What two nodes say to each other: small typed messages in MessagePack, one a frame.
 
-On a link the side that opened the connection *sends* (batch, sent, offer, gone, offers-end) and the other side
+On a link the side that opened the connection *sends* (batch, sent, gone, offers-end) and the other side
 *receives* (settle); hello, ping and bye go both ways. A frame that does not decode to exactly one of these types is a
 protocol violation.
 """
@@ -109,8 +109,9 @@ class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, tag="batch"):
-    """Changes to apply, in the order of `number` within `lane`. `id` names the directory in the inbox ("" if no file
-    is staged), `cursor` is the sender's seq up to which everything is settled."""
+    """Changes to apply, in the order of `number` within `lane`; in the lane OFFER rows without content, of which the
+    receiver asks for what it lacks. `id` names the directory in the inbox ("" if no file is staged), `cursor` is the
+    sender's seq up to which everything is settled."""
 
     lane: Lane
     number: int
@@ -137,20 +138,12 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Settle(msgspec.Struct, frozen=True, array_like=True, tag="settle"):
-    """The receiver's answers to a batch or an offer (lane OFFER), durable when sent. Entries not named are `rest`."""
+    """The receiver's answers to a batch, durable when sent. Entries not named are `rest`."""
 
     lane: Lane
     number: int
     rest: Outcome
     answers: tuple[Answer, ...]
-
-
-class Offer(msgspec.Struct, frozen=True, array_like=True, tag="offer"):
-    """Rows without content: who lacks one answers WANT."""
-
-    number: int
-    cursor: int
-    entries: tuple[Entry, ...]
 
 
 class Gone(msgspec.Struct, frozen=True, array_like=True, tag="gone"):
@@ -172,10 +165,10 @@ class Bye(msgspec.Struct, frozen=True, array_like=True, tag="bye"):
     reason: str
 
 
-Frame: TypeAlias = Hello | Ping | Batch | Sent | Settle | Offer | Gone | OffersEnd | Bye
+Frame: TypeAlias = Hello | Ping | Batch | Sent | Settle | GonesEnd | Bye
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(Hello | Ping | Batch | Sent | Settle | Offer | Gone | OffersEnd | Bye)
+_DECODER: Final = msgspec.msgpack.Decoder(Hello | Ping | Batch | Sent | Settle | GonesEnd | Bye)
 
 
 def encode(frame: Frame) -> bytes:
@@ -193,6 +186,6 @@ def decode(raw: bytes) -> Frame:
         frame: Frame = _DECODER.decode(raw)
     except (msgspec.DecodeError, ValueError) as error:
         raise ProtocolViolation(f"a frame that is none of ours: {error}") from error
-    if isinstance(frame, Batch | Offer) and len(frame.entries) > MAX_ENTRIES:
+    if isinstance(frame, Batch) and len(frame.entries) > MAX_ENTRIES:
         raise ProtocolViolation(f"a frame with {len(frame.entries)} entries, more than {MAX_ENTRIES}")
     return frame

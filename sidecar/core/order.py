@@ -1,0 +1,183 @@
+"""The order in which one peer hears of changes: which batch may go next.
+
+The sender alone orders, over what the peer has not yet settled; seq does not tell, because a path that changes again
+moves up. A visitor who follows a symlink at the peer must never meet a hole or a mix:
+
+- ancestors go before what lies in them, then everything goes as it was made;
+- a symlink goes when all that is unsettled at or beneath its target is settled or ahead of it in the small lane;
+- a deletion goes when every symlink that is unsettled is settled or ahead of it, and deepest first;
+- large files have a lane of their own; only what points at them waits for them.
+
+"Ahead" is not "there": what waited names the lowest lane number it leans on, and the receiver checks. Needs that turn
+in a ring (a symlink beneath its own target) are met by travelling in one batch.
+"""
+
+import bisect
+from typing import Final
+
+from sidecar.core import paths
+from sidecar.core.entry import Kind
+from sidecar.core.frames import Lane
+from sidecar.core.links import Resolver
+from sidecar.core.outbox import Item, Outbox, Plan, Planned, Round
+from sidecar.core.paths import RelPath
+
+NOTHING: Final = 0
+"""leans on nothing"""
+
+
+def next_small(box: Outbox, resolver: Resolver, now: float, limit: int, limit_bytes: int) -> Plan | None:
+    """The next batch of the small lane: about `limit` entries and `limit_bytes` of content at most."""
+    planned = _Chooser(box, resolver, now, limit, limit_bytes).run() if box.live else []
+    return box.launch(Lane.SMALL, planned) if planned else None
+
+
+def next_alone(box: Outbox, now: float) -> Plan | None:
+    """The next file that travels alone: a large one, or one from a private copy; its directories are settled."""
+    for item in box.live.values():
+        large = box.is_large(item)
+        if not (large or item.private) or item.not_before > now or item.path in box.large_ahead:
+            continue
+        if not box.unsettled_above(item.path):
+            return box.launch(Lane.LARGE if large else Lane.SMALL, [Planned(item)])
+    return None
+
+
+def next_offer(box: Outbox, limit: int) -> Plan | None:
+    """The next rows to offer, `limit` at most; a round starts when all of the one before is settled."""
+    for turn in Round:
+        if box.offers[turn]:
+            chosen = [Planned(item) for _, item in zip(range(limit), box.offers[turn].values(), strict=False)]
+            return box.launch(Lane.OFFER, chosen)
+        if box.offering(turn):
+            return None
+    return None
+
+
+class _Chooser:
+    """Chooses the entries of one small batch; lives for one call."""
+
+    def __init__(self, box: Outbox, resolver: Resolver, now: float, limit: int, limit_bytes: int) -> None:
+        self._box = box
+        self._resolver = resolver
+        self._now = now
+        self._room = limit
+        self._bytes = limit_bytes
+        self._number = box.next_number(Lane.SMALL)
+        self._chosen: dict[RelPath, Planned] = {}
+        self._refused: set[RelPath] = set()
+        self._visiting: set[RelPath] = set()
+        self._tombstones = sorted(p for p, i in box.live.items() if i.kind is Kind.TOMBSTONE)
+        self._unsettled: list[RelPath] | None = None
+        self._links: int | None = self._number
+        self._links_asked = False
+
+    def run(self) -> list[Planned]:
+        for item in list(self._box.live.values()):
+            if self._full:
+                break
+            self._choose(item)
+        return list(self._chosen.values())
+
+    @property
+    def _full(self) -> bool:
+        return self._room <= 0 or self._bytes <= 0
+
+    def _choose(self, item: Item) -> bool:
+        """Put `item` and all that must go before it into the batch; False if it has to wait."""
+        if item.path in self._chosen or item.path in self._visiting:
+            return True
+        if item.path in self._refused or self._full:
+            return False
+        if item.not_before > self._now or self._box.is_large(item) or item.private:
+            return False
+        self._visiting.add(item.path)
+        leans = self._needs(item)
+        self._visiting.discard(item.path)
+        if leans is None:
+            self._refused.add(item.path)
+            return False
+        self._chosen[item.path] = Planned(item, leans)
+        self._room -= 1
+        self._bytes -= item.size if item.stage else 0
+        left = self._box.live.get(item.came_from) if item.came_from is not None else None
+        if left is not None and left.kind is Kind.TOMBSTONE:
+            self._choose(left)  # in the same batch the peer renames instead of copying
+        return True
+
+    def _needs(self, item: Item) -> int | None:
+        """Choose what must go first: the lowest number then leaned on, or None if something of it cannot go now."""
+        if item.kind is not Kind.TOMBSTONE and not self._directories_first(item.path):
+            return None
+        if item.kind is not Kind.DIR and not self._deletions_beneath(item.path):
+            return None
+        if item.kind is Kind.SYMLINK:
+            return self._target_first(item)
+        if item.kind is Kind.TOMBSTONE:
+            return self._symlinks_first()
+        return NOTHING
+
+    def _directories_first(self, path: RelPath) -> bool:
+        for above in self._box.unsettled_above(path):
+            waiting = self._box.live.get(above) or self._box.promote(above)
+            if waiting is None:
+                if above not in self._box.ahead:
+                    return False
+            elif waiting.kind is not Kind.TOMBSTONE and not self._choose(waiting):
+                return False
+        return True
+
+    def _deletions_beneath(self, path: RelPath) -> bool:
+        for at in range(bisect.bisect_left(self._tombstones, path + b"/"), len(self._tombstones)):
+            if not paths.beneath(self._tombstones[at], path):
+                break
+            beneath = self._box.live.get(self._tombstones[at])
+            if beneath is not None and not self._choose(beneath):
+                return False
+        return True
+
+    def _target_first(self, link: Item) -> int | None:
+        leans = NOTHING
+        for target in self._resolver.targets(link.path, link.target) or ():
+            for path in self._unsettled_within(target):
+                needed = self._there(path)
+                if needed is None:
+                    return None
+                leans = min(leans or needed, needed or leans)
+        return leans
+
+    def _there(self, path: RelPath) -> int | None:
+        """The number that brings `path`, NOTHING if it needs not be waited for, None if it cannot be said yet."""
+        waiting = self._box.live.get(path) or self._box.promote(path)
+        if waiting is None:
+            return self._box.ahead[path][0] if path in self._box.ahead else None
+        if waiting.kind is Kind.TOMBSTONE or waiting.not_before > self._now or path in self._visiting:
+            return NOTHING
+        return self._number if self._choose(waiting) else None
+
+    def _unsettled_within(self, target: RelPath) -> list[RelPath]:
+        if self._unsettled is None:
+            self._unsettled = sorted(self._box.seqs)
+        found = [target] if target in self._box.seqs else []
+        for at in range(bisect.bisect_left(self._unsettled, target + b"/" if target else b""), len(self._unsettled)):
+            if not paths.beneath(self._unsettled[at], target):
+                break
+            found.append(self._unsettled[at])
+        return found
+
+    def _symlinks_first(self) -> int | None:
+        """Asked once a batch: choose every symlink that waits; the lowest number that brings one, None if one cannot."""
+        if not self._links_asked:
+            self._links_asked = True
+            self._links = self._all_symlinks()
+        return self._links
+
+    def _all_symlinks(self) -> int | None:
+        if self._box.offering(Round.SYMLINKS):
+            return None
+        leans = min((n for n, kind in self._box.ahead.values() if kind is Kind.SYMLINK), default=NOTHING)
+        for link in [i for i in self._box.live.values() if i.kind is Kind.SYMLINK and i.not_before <= self._now]:
+            if not self._choose(link):
+                return None
+            leans = leans or self._number
+        return leans

@@ -1,0 +1,293 @@
+"""What one peer still needs: everything unsettled at it during one connection, and the answers that settle it."""
+
+import dataclasses
+import enum
+import heapq
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from sidecar.core import paths
+from sidecar.core import version as versions
+from sidecar.core.entry import Kind, Row
+from sidecar.core.frames import SETTLED, Answer, Lane, Outcome
+from sidecar.core.paths import RelPath
+
+BUSY_RETRY: Final = 0.5
+"""Seconds until the peer is asked again about what a local writer there had open."""
+TROUBLE_RETRY: Final = 10.0
+"""The same for what it could not do, and said why: no space, another owner."""
+
+PRIVATE_AFTER: Final = 2
+"""A file that came back torn this often goes from a private copy: its writer never rests long enough."""
+
+
+class Round(enum.IntEnum):
+    """The three rounds in which rows are offered, each settled before the next."""
+
+    CONTENT = 0
+    SYMLINKS = 1
+    TOMBSTONES = 2
+
+
+ROUND_OF: Final = {
+    Kind.DIR: Round.CONTENT,
+    Kind.FILE: Round.CONTENT,
+    Kind.SYMLINK: Round.SYMLINKS,
+    Kind.TOMBSTONE: Round.TOMBSTONES,
+}
+
+
+@dataclasses.dataclass(slots=True)
+class Item:
+    """One path that the peer needs."""
+
+    path: RelPath
+    seq: int
+    kind: Kind
+    size: int = 0
+    target: bytes = b""
+    came_from: RelPath | None = None
+    """the path that this file was renamed from, here"""
+    stage: bool = False
+    """send the content: it is new, or the peer asked for it"""
+    want: bytes = b""
+    """the hash of a losing head that the peer asked for"""
+    tries: int = 0
+    """how often it came back torn"""
+    not_before: float = 0.0
+    """monotonic seconds; put off until then"""
+
+    @property
+    def private(self) -> bool:
+        """Does its content come from a copy outside the web root, in a batch of its own?"""
+        return bool(self.want) or self.tries >= PRIVATE_AFTER
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Planned:
+    """An entry of a batch to be built: the item as it was planned and the lane number it leans on (0: none)."""
+
+    item: Item
+    leans: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """The paths of one batch, in the order in which they are to be applied; one entry each."""
+
+    lane: Lane
+    number: int
+    planned: tuple[Planned, ...]
+
+
+class Outbox:
+    """Everything unsettled at one peer during one connection; which batch may go next says `core.order`.
+
+    Args:
+        cursor: the seq up to which the peer says it settled everything.
+        large: files of at least this many bytes go in the large lane.
+    """
+
+    def __init__(self, cursor: int, large: int) -> None:
+        self._large = large
+        self._base = cursor
+        self._top = cursor
+        self._loaded = False
+        self._flights: dict[tuple[Lane, int], tuple[Item, ...]] = {}
+        self._numbers = dict.fromkeys(Lane, 1)
+        self._oldest: list[tuple[int, RelPath]] = []
+        self._rounds: Counter[Round] = Counter()
+        self._round_of: dict[RelPath, Round] = {}
+        self.seqs: dict[RelPath, int] = {}
+        """every unsettled path, with the seq of its row"""
+        self.live: dict[RelPath, Item] = {}
+        """what waits to be sent, in the order in which it was made"""
+        self.offers: dict[Round, dict[RelPath, Item]] = {r: {} for r in Round}
+        """what waits to be offered"""
+        self.ahead: dict[RelPath, tuple[int, Kind]] = {}
+        """what is in flight in the small lane: the highest number that holds it, and what it is there"""
+        self.large_ahead: set[RelPath] = set()
+        """what is in flight in the large lane"""
+
+    # -- what comes in
+
+    def change(self, row: Row, came_from: RelPath | None = None, content: bool = True) -> None:
+        """A write of this node: it goes live. `content`: the bytes of a file changed too, not only mode or mtime."""
+        before = self._take_pending(row.path)
+        item = self._item(row)
+        item.came_from = came_from
+        item.stage = item.kind is Kind.FILE and came_from is None and (content or (before is not None and before.stage))
+        self.live[row.path] = item
+        self._note(row)
+
+    def offer(self, row: Row) -> None:
+        """A row that the peer may know: it is told the version and asks for what it lacks."""
+        if row.path in self.live:
+            self.change(row)
+            return
+        self._take_pending(row.path)
+        item = self._item(row)
+        turn = ROUND_OF[item.kind]
+        self.offers[turn][row.path] = item
+        self._mark_round(row.path, turn)
+        self._note(row)
+
+    def known(self, row: Row) -> None:
+        """The peer itself sent this version: nothing is to be done for it."""
+        self._take_pending(row.path)
+        self._top = max(self._top, row.seq)
+        self.seqs.pop(row.path, None)
+        self._unmark_round(row.path)
+
+    def offers_loaded(self, top: int) -> None:
+        """Everything above the cursor of hello, up to seq `top`, has been given to `offer`."""
+        self._loaded = True
+        self._top = max(self._top, top)
+
+    def promote(self, path: RelPath) -> Item | None:
+        """Send a waiting offer live, because something that goes now needs it; None if it does not wait."""
+        turn = self._round_of.get(path)
+        item = self.offers[turn].pop(path, None) if turn is not None else None
+        if item is not None:
+            item.stage = item.kind is Kind.FILE
+            self.live[path] = item
+        return item
+
+    def _item(self, row: Row) -> Item:
+        best = versions.winner(row.version)
+        assert best is not None, "a row without a version is never sent"
+        return Item(row.path, row.seq, best.kind, best.size, best.target)
+
+    def _note(self, row: Row) -> None:
+        self._top = max(self._top, row.seq)
+        self.seqs[row.path] = row.seq
+        heapq.heappush(self._oldest, (row.seq, row.path))
+
+    def _take_pending(self, path: RelPath) -> Item | None:
+        turn = self._round_of.get(path)
+        offered = self.offers[turn].pop(path, None) if turn is not None else None
+        return self.live.pop(path, None) or offered
+
+    def _mark_round(self, path: RelPath, turn: Round) -> None:
+        self._unmark_round(path)
+        self._round_of[path] = turn
+        self._rounds[turn] += 1
+
+    def _unmark_round(self, path: RelPath) -> None:
+        turn = self._round_of.pop(path, None)
+        if turn is not None:
+            self._rounds[turn] -= 1
+
+    # -- what can be said of it
+
+    @property
+    def cursor(self) -> int:
+        """The seq up to which everything is settled at the peer."""
+        if not self.all_offered:
+            return self._base
+        while self._oldest and self.seqs.get(self._oldest[0][1]) != self._oldest[0][0]:
+            heapq.heappop(self._oldest)
+        return self._oldest[0][0] - 1 if self._oldest else self._top
+
+    @property
+    def all_offered(self) -> bool:
+        """Has everything that was offered been settled?"""
+        return self._loaded and not self._round_of
+
+    @property
+    def idle(self) -> bool:
+        """Is everything settled?"""
+        return self._loaded and not self.seqs
+
+    def offering(self, turn: Round) -> bool:
+        """Is something of this round unsettled?"""
+        return self._rounds[turn] > 0
+
+    def in_flight(self, lane: Lane) -> int:
+        """How many batches of `lane` are unanswered."""
+        return sum(1 for flown, _ in self._flights if flown is lane)
+
+    def next_number(self, lane: Lane) -> int:
+        """The number that the next batch of `lane` gets."""
+        return self._numbers[lane]
+
+    def next_due(self) -> float | None:
+        """When the earliest item that was put off may go (monotonic seconds), if one was."""
+        return min((item.not_before for item in self.live.values() if item.not_before), default=None)
+
+    def is_large(self, item: Item) -> bool:
+        """Does its content go in the large lane?"""
+        return item.kind is Kind.FILE and item.stage and item.size >= self._large
+
+    # -- sending and its answers
+
+    def launch(self, lane: Lane, planned: Iterable[Planned]) -> Plan:
+        """What is `planned` goes: it gets the next number of its lane and is in flight until it is answered."""
+        number = self._numbers[lane]
+        self._numbers[lane] = number + 1
+        plan = Plan(lane, number, tuple(planned))
+        self._flights[lane, number] = tuple(p.item for p in plan.planned)
+        for entry in plan.planned:
+            path = entry.item.path
+            if lane is Lane.OFFER:
+                self.offers[ROUND_OF[entry.item.kind]].pop(path, None)
+                continue
+            self.live.pop(path, None)
+            if lane is Lane.SMALL:
+                self.ahead[path] = (number, entry.item.kind)
+            else:
+                self.large_ahead.add(path)
+        return plan
+
+    def answered(self, lane: Lane, number: int, rest: Outcome, answers: Iterable[Answer], now: float) -> list[Item]:
+        """The peer's answers to a batch; an answer to something that is not in flight is ignored.
+
+        Returns the items that came back torn: they must be looked at again here.
+        """
+        named = {answer.index: answer for answer in answers}
+        torn: list[Item] = []
+        for index, item in enumerate(self._flights.pop((lane, number), ())):
+            answer = named.get(index, Answer(index, rest))
+            self._landed(lane, number, item)
+            if self.seqs.get(item.path) != item.seq or item.path in self.live:
+                continue  # a newer version is under way
+            if answer.outcome in SETTLED:
+                del self.seqs[item.path]
+                self._unmark_round(item.path)
+            else:
+                self._again(item, answer, now)
+                if answer.outcome is Outcome.TORN:
+                    torn.append(item)
+        return torn
+
+    def gone(self, path: RelPath) -> None:
+        """The peer was told that the bytes it wanted are gone: the path is settled without them."""
+        if self.live.pop(path, None) is not None:
+            self.seqs.pop(path, None)
+            self._unmark_round(path)
+
+    def _landed(self, lane: Lane, number: int, item: Item) -> None:
+        if lane is Lane.LARGE:
+            self.large_ahead.discard(item.path)
+        elif lane is Lane.SMALL and self.ahead.get(item.path, (0,))[0] == number:
+            del self.ahead[item.path]
+
+    def _again(self, item: Item, answer: Answer, now: float) -> None:
+        item.want, item.not_before = b"", 0.0
+        match answer.outcome:
+            case Outcome.WANT:
+                item.want, item.came_from = answer.hash, None
+                item.stage = item.kind is Kind.FILE and not answer.hash
+            case Outcome.TORN:
+                item.tries += 1
+            case Outcome.BUSY:
+                item.not_before = now + (TROUBLE_RETRY if answer.hint else BUSY_RETRY)
+                item.stage = False  # it asks for the content when it can take it
+            case _:
+                pass
+        self.live[item.path] = item
+
+    def unsettled_above(self, path: RelPath) -> list[RelPath]:
+        """The directories above `path` that the peer may lack."""
+        return [above for above in paths.ancestors(path) if above in self.seqs]

@@ -1,0 +1,167 @@
+"""From a dirty path to a row: what a local writer did becomes a version."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from sidecar.core import observe, paths
+from sidecar.core import version as versions
+from sidecar.core.entry import Flag, Kind, Row, Stat
+from sidecar.core.observe import Change
+from sidecar.core.paths import RelPath
+from sidecar.core.ports import InUse, Surprise, Unreachable
+from sidecar.engine.replica import Replica, on_disk
+
+Trouble: TypeAlias = InUse | Unreachable
+
+LEFT_LIMIT = 50_000
+"""How many paths that just left are remembered, to tell where they went."""
+
+
+@dataclasses.dataclass(slots=True)
+class Absorber:
+    """Turns local changes into rows of `replica`.
+
+    `finding`: this is the first scan of a new index, so what it meets is found, not written.
+    """
+
+    replica: Replica
+    finding: bool = False
+    unchanged: int = 0
+    """looks that found nothing new: echoes among them"""
+    _left: dict[int, Row] = dataclasses.field(default_factory=dict)
+
+    def absorb(self, dirty: Iterable[RelPath]) -> dict[RelPath, Trouble]:
+        """Look at every path and write what changed; ancestors first, and what is there before what has gone, so that a
+        rename is told from a deletion. Returns the paths that could not be looked at, with InUse or Unreachable."""
+        troubles: dict[RelPath, Trouble] = {}
+        gone = [path for path in dirty if not self._tried(path, troubles, only_live=True)]
+        for path in sorted(gone, key=paths.depth, reverse=True):
+            self._tried(path, troubles, only_live=False)
+        return troubles
+
+    def _tried(self, path: RelPath, troubles: dict[RelPath, Trouble], only_live: bool) -> bool:
+        try:
+            if only_live and self.replica.disk.look(path) is None:
+                return False
+            self.refresh(path)
+        except Surprise:
+            troubles[path] = InUse(path)
+        except (InUse, Unreachable) as error:
+            troubles[path] = error
+        return True
+
+    def refresh(self, path: RelPath) -> Row:
+        """The row of `path` as the disk has it now, after a local change, if there was one, is written.
+
+        Raises:
+            InUse: the file is being written; Unreachable: it cannot be read; Surprise: it changes under our eyes.
+        """
+        row, stat = self.replica.row(path), self.replica.disk.look(path)
+        change = observe.compare(row, stat)
+        if change is Change.NONE:
+            self.unchanged += 1
+            return row
+        if stat is None:
+            return self._vanished(row)
+        if stat.kind is Kind.FILE:
+            return self._file(row, change)
+        if row.stat is not None and row.stat.kind is Kind.DIR and stat.kind is not Kind.DIR:
+            self._beneath_has_gone(path)
+        return self._write(row, stat, b"")
+
+    def _file(self, row: Row, change: Change) -> Row:
+        disk = self.replica.disk
+        if disk.being_written(row.path):
+            raise InUse(row.path)
+        came_from, known = (None, b"") if change is Change.ASK_HASH else self._renamed(row.path)
+        stat, digest = disk.digest(row.path) if not known else (disk.look(row.path), known)
+        if stat is None or stat.kind is not Kind.FILE:
+            raise Surprise
+        if row.stat is not None and observe.shown(row, stat, digest):
+            self.unchanged += 1
+            return self.replica.store.put_stat(self._restated(row, stat, digest))
+        if row.stat is not None and row.stat.kind is Kind.DIR:
+            self._beneath_has_gone(row.path)
+        return self._write(row, stat, digest, came_from)
+
+    def _restated(self, row: Row, stat: Stat, digest: bytes) -> Row:
+        flags = (row.flags & ~Flag.RACY) | self.replica.racy(stat)
+        return Row(row.path, row.version, stat, digest, row.seq, flags)
+
+    def _write(self, row: Row, stat: Stat, digest: bytes, came_from: RelPath | None = None) -> Row:
+        self._ancestors(row.path)
+        racy = self.replica.racy(stat)
+        if self.finding and not row.version.heads:
+            return self.replica.store.put(Row(row.path, row.version, stat, digest, row.seq, Flag.FOUND | racy))
+        content = row.stat is None or row.stat.kind is not stat.kind or row.hash != digest
+        after = observe.written(row, stat, digest, self.replica.dots.on(row.version), racy)
+        return self.replica.commit(after, local=True, content=content, came_from=came_from)
+
+    def _ancestors(self, path: RelPath) -> None:
+        for above in paths.ancestors(path):
+            row = self.replica.row(above)
+            best = versions.winner(row.version)
+            if best is None or best.kind is not Kind.DIR:
+                self.revive(above)
+
+    def revive(self, path: RelPath) -> None:
+        """A directory that holds something live lives: a local write, beside a file that another node put there."""
+        row, stat = self.replica.row(path), self.replica.disk.look(path)
+        if stat is None or stat.kind is not Kind.DIR:
+            raise Surprise
+        best = versions.winner(row.version)
+        if best is not None and best.kind is Kind.DIR:
+            if row.stat != stat:
+                self.replica.store.put_stat(Row(path, row.version, stat, b"", row.seq, row.flags))
+            return
+        if self.finding and best is None:
+            if row.stat is None:
+                self.replica.store.put(Row(path, row.version, stat, b"", row.seq, Flag.FOUND))
+            return
+        head = observe.head_of(stat, b"", self.replica.dots.on(row.version))
+        keep_beside = best is not None and best.kind is not Kind.TOMBSTONE
+        version = versions.beside(row.version, head) if keep_beside else versions.write(row.version, head)
+        self.replica.commit(Row(path, version, stat, b"", row.seq), local=True)
+
+    def _vanished(self, row: Row) -> Row:
+        assert row.stat is not None
+        if row.stat.kind is Kind.DIR:
+            self._beneath_has_gone(row.path)
+        if row.flags & Flag.FOUND and not row.version.heads:
+            self.replica.store.remove(row.path)
+            return Row(row.path)
+        best = versions.winner(row.version)
+        if row.flags & Flag.KEPT and best is not None and best.kind is Kind.TOMBSTONE:
+            return self.replica.store.put_stat(Row(row.path, row.version, None, b"", row.seq))
+        self._remember(row)
+        after = observe.written(row, None, b"", self.replica.dots.on(row.version), Flag(0))
+        return self.replica.commit(after, local=True)
+
+    def _beneath_has_gone(self, directory: RelPath) -> None:
+        beneath = on_disk(self.replica.store.beneath(directory))
+        for row in sorted(beneath, key=lambda r: paths.depth(r.path), reverse=True):
+            if self.replica.disk.look(row.path) is None:
+                self._vanished(row)
+
+    def _remember(self, row: Row) -> None:
+        if row.stat is not None and row.stat.kind is Kind.FILE and row.hash:
+            if len(self._left) >= LEFT_LIMIT:
+                self._left.clear()
+            self._left[row.stat.ino] = row
+
+    def _renamed(self, path: RelPath) -> tuple[RelPath | None, bytes]:
+        """Where a file that appeared came from and its hash, if inode, birth time, size and mtime tell."""
+        stat = self.replica.disk.look(path)
+        if stat is None or stat.kind is not Kind.FILE or not stat.btime_ns:
+            return None, b""
+        left = self._left.pop(stat.ino, None)
+        for row in [left] if left is not None else self.replica.store.by_inode(stat.ino):
+            old = row.stat
+            if old is None or row.path == path or not row.hash or row.flags & Flag.RACY:
+                continue
+            same = (old.btime_ns, old.size, old.mtime_ns) == (stat.btime_ns, stat.size, stat.mtime_ns)
+            if same and self.replica.disk.look(row.path) != old:
+                return row.path, row.hash
+        return None, b""
+

@@ -1,0 +1,253 @@
+"""From an entry of a peer to a row and a change of the root: merge, decide, put it there, look again if surprised."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from sidecar.core import found, paths
+from sidecar.core import version as versions
+from sidecar.core.entry import Flag, Head, Kind, Row, Stat, Version
+from sidecar.core.found import Verdict
+from sidecar.core.frames import Entry, How, Outcome
+from sidecar.core.links import Resolver
+from sidecar.core.paths import RelPath
+from sidecar.core.plan import Known, Merge, Show, Want, plan
+from sidecar.core.ports import (
+    CopyOf,
+    DiskFull,
+    InUse,
+    Itself,
+    Keep,
+    Missing,
+    Moved,
+    NotEmpty,
+    Out,
+    Source,
+    Staged,
+    Stored,
+    Surprise,
+    Unreachable,
+)
+from sidecar.engine.absorb import Absorber
+from sidecar.engine.replica import Replica, on_disk
+
+SURPRISES = 8
+"""How often an entry is decided anew because a local writer was faster, before the peer is asked to send it later."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Landed:
+    """What became of an entry: the outcome for the peer, the hash it is asked for, and why it was held or refused."""
+
+    outcome: Outcome
+    want: bytes = b""
+    hint: str = ""
+
+
+@dataclasses.dataclass(slots=True)
+class Lander:
+    """Lands entries in `replica`; `links_outside`: symlinks may leave the web root."""
+
+    replica: Replica
+    absorber: Absorber
+    resolver: Resolver
+    links_outside: bool = False
+    _moved: set[RelPath] = dataclasses.field(default_factory=set)
+
+    def land(self, entry: Entry, staged: Staged | None, batch: Mapping[RelPath, Entry]) -> Landed:
+        """Land one entry. `staged` is its file, if it has one with the announced hash; `batch` the tombstones that travel
+        with it, by path: what leaves in the same batch is moved, not copied."""
+        refused = self._refused(entry)
+        if refused is not None:
+            return refused
+        for _ in range(SURPRISES):
+            try:
+                return self._once(entry, staged, batch)
+            except Surprise:
+                continue
+            except Missing:
+                return Landed(Outcome.TORN if entry.how is How.STAGED else Outcome.WANT)
+            except InUse:
+                return Landed(Outcome.BUSY)
+            except Unreachable as error:
+                return Landed(Outcome.BUSY, hint=f"{error.why}: {error.hint}")
+            except DiskFull:
+                return Landed(Outcome.BUSY, hint="no space left on the volume")
+        return Landed(Outcome.BUSY)
+
+    def _refused(self, entry: Entry) -> Landed | None:
+        best = versions.winner(entry.version)
+        if best is None or any(not versions.covers(entry.version, head.dot) for head in entry.version.heads):
+            return Landed(Outcome.REFUSED, hint="a version whose vector does not cover its heads")
+        if versions.newest(entry.version) > self.replica.dots.now_us() + versions.DAY_US:
+            return Landed(Outcome.REFUSED, hint="written more than a day in the future: check the clocks")
+        if best.kind is Kind.SYMLINK and not self.links_outside and self.resolver.leaves(entry.path, best.target):
+            return Landed(Outcome.HELD, hint="the symlink leaves the web root: see the setting links")
+        return None
+
+    def _once(self, entry: Entry, staged: Staged | None, batch: Mapping[RelPath, Entry]) -> Landed:
+        if entry.path in self._moved:
+            return self._has_moved(entry)
+        row = self._judged(self.absorber.refresh(entry.path), entry.version)
+        source = self._source(entry, staged, batch)
+
+        def have(digest: bytes) -> bool:
+            return _offers(source, digest) or _shows(row, digest) or self.replica.disk.have(digest)
+
+        def kept(digest: bytes) -> bool:
+            in_hand = staged is not None and staged.hash == digest
+            return in_hand or _shows(row, digest) or self.replica.disk.kept(digest)
+
+        match plan(row, entry.version, have, kept):
+            case Known():
+                self._keep_loser(row.version, staged, entry)
+                return Landed(Outcome.KNOWN)
+            case Want(digest):
+                return self._lacks(entry, digest)
+            case Merge(version, missing):
+                self._keep_loser(version, staged, entry)
+                after = Row(row.path, version, row.stat, row.hash, row.seq, row.flags)
+                self.replica.commit(after, local=False, content=False, heard=entry.version)
+            case Show(version, head, missing):
+                self._show(row, version, head, source, entry)
+                self._keep_loser(version, staged, entry)
+        return Landed(Outcome.WANT, missing[0]) if missing else Landed(Outcome.APPLIED)
+
+    @staticmethod
+    def _lacks(entry: Entry, digest: bytes) -> Landed:
+        best = versions.winner(entry.version)
+        if best is None or best.hash != digest:
+            return Landed(Outcome.WANT, digest)
+        return Landed(Outcome.TORN if entry.how is How.STAGED else Outcome.WANT)
+
+    def _judged(self, row: Row, incoming: Version) -> Row:
+        if not row.flags & Flag.FOUND or row.version.heads:
+            return row
+        now_us = self.replica.dots.now_us()
+        if found.judge(row, incoming, now_us) is Verdict.BESIDE:
+            return self.replica.commit(found.dated(row, self.replica.dots.run, now_us), local=True)
+        return row
+
+    # -- where the bytes come from
+
+    def _source(self, entry: Entry, staged: Staged | None, batch: Mapping[RelPath, Entry]) -> Source | None:
+        if staged is not None:
+            return staged
+        if entry.how is not How.FROM:
+            return None
+        old_path = paths.checked(entry.name)
+        try:
+            old = self.absorber.refresh(old_path)
+        except (InUse, Unreachable):
+            return None
+        best = versions.winner(entry.version)
+        if old.stat is None or best is None or old.stat.kind is not Kind.FILE or old.hash != best.hash:
+            return None
+        leaving = batch.get(old_path)
+        if leaving is not None:
+            action = plan(old, leaving.version, self.replica.disk.have, self.replica.disk.kept)
+            if isinstance(action, Show) and action.head.kind is Kind.TOMBSTONE:
+                return Moved(old_path, old.stat)
+        return CopyOf(old_path, old.stat)
+
+    def _has_moved(self, entry: Entry) -> Landed:
+        """Its tombstone, after a rename took the content away: only the row is left to write."""
+        self._moved.discard(entry.path)
+        row = self.replica.row(entry.path)
+        version = versions.merge(row.version, entry.version)
+        self.replica.commit(Row(row.path, version, None, b"", row.seq), local=False, heard=entry.version)
+        return Landed(Outcome.APPLIED)
+
+    # -- showing another winner
+
+    def _show(self, row: Row, version: Version, head: Head, source: Source | None, entry: Entry) -> None:
+        if head.kind is Kind.TOMBSTONE:
+            self._remove(row, version, entry)
+            return
+        self._directories_above(row.path)
+        if head.kind is not Kind.DIR and row.stat is not None and row.stat.kind is Kind.DIR and self._lives(row.path):
+            self._survive(row, version, entry)
+            return
+        stat = self._put(row, version, head, source)
+        after = Row(row.path, version, stat, head.hash, row.seq, self.replica.racy(stat))
+        self.replica.commit(after, local=False, heard=entry.version)
+        if isinstance(source, Moved):
+            self._moved.add(source.path)
+
+    def _put(self, row: Row, version: Version, head: Head, source: Source | None) -> Stat:
+        old, disk = row.stat, self.replica.disk
+        if old is not None and old.kind is head.kind:
+            if head.kind is Kind.DIR or (head.kind is Kind.FILE and row.hash == head.hash):
+                return disk.set_meta(row.path, head, old)
+        out = Out(old, row.hash, self._keep(row, version)) if old is not None else None
+        if head.kind is not Kind.FILE:
+            return disk.put(row.path, head, Itself(), out)
+        if source is None or not _offers(source, head.hash):
+            source = Stored(head.hash)
+        return disk.put(row.path, head, source, out)
+
+    def _keep(self, row: Row, version: Version) -> Keep:
+        """What leaves the root is a conflict's as long as a head still names it."""
+        if row.flags & Flag.FOUND:
+            return Keep.LOST
+        if row.hash and any(h.kind is Kind.FILE and h.hash == row.hash for h in versions.losers(version)):
+            return Keep.CONFLICT
+        best = versions.winner(version)
+        return Keep.DELETED if best is not None and best.kind is Kind.TOMBSTONE else Keep.REPLACED
+
+    def _keep_loser(self, version: Version, staged: Staged | None, entry: Entry) -> None:
+        """Staged bytes that did not win but are a head's are kept."""
+        if staged is None or self.replica.disk.kept(staged.hash):
+            return
+        if any(h.hash == staged.hash for h in versions.losers(version)):
+            self.replica.disk.keep_staged(entry.path, staged)
+
+    # -- directories
+
+    def _directories_above(self, path: RelPath) -> None:
+        """A live path makes every directory above it live: a local write where it was not."""
+        for above in paths.ancestors(path):
+            row = self.absorber.refresh(above)
+            if row.stat is None or row.stat.kind is not Kind.DIR:
+                head = Head(self.replica.dots.on(row.version), Kind.DIR, mode=0o755)
+                keep = Keep.CONFLICT if row.version.heads else Keep.LOST
+                out = Out(row.stat, row.hash, keep) if row.stat is not None else None
+                stat = self.replica.disk.put(above, head, Itself(), out)
+                row = Row(above, row.version, stat, b"", row.seq)
+                self.replica.store.put_stat(row)
+            self.absorber.revive(above)
+
+    def _lives(self, directory: RelPath) -> bool:
+        """Is there anything live in the directory, written here or applied?"""
+        there = [self.absorber.refresh(path) for path in self.replica.disk.names(directory)]
+        there += self.replica.store.children(directory)
+        return any(r.path not in self._moved and not r.flags & Flag.KEPT for r in on_disk(there))
+
+    def _survive(self, row: Row, version: Version, entry: Entry) -> None:
+        """Something live was met in a directory that was to go: it stays, and everybody hears of it."""
+        self.replica.commit(Row(row.path, version, row.stat, b"", row.seq), local=False, heard=entry.version)
+        self.absorber.revive(row.path)
+
+    def _remove(self, row: Row, version: Version, entry: Entry) -> None:
+        stat, flags = None, Flag(0)
+        if row.stat is not None:
+            is_dir = row.stat.kind is Kind.DIR
+            if is_dir and self._lives(row.path):
+                self._survive(row, version, entry)
+                return
+            try:
+                self.replica.disk.remove(row.path, Out(row.stat, row.hash, self._keep(row, version)))
+            except NotEmpty:
+                if not is_dir or self._lives(row.path):
+                    raise Surprise from None
+                stat, flags = row.stat, Flag.KEPT
+        self.replica.commit(Row(row.path, version, stat, b"", row.seq, flags), local=False, heard=entry.version)
+
+
+def _shows(row: Row, digest: bytes) -> bool:
+    return row.stat is not None and row.stat.kind is Kind.FILE and row.hash == digest
+
+
+def _offers(source: Source | None, digest: bytes) -> bool:
+    if isinstance(source, Staged):
+        return source.hash == digest
+    return isinstance(source, CopyOf | Moved)
