@@ -1,0 +1,189 @@
+"""What waits in the inbox to be placed: files that peers delivered, and what this node makes itself in `.made`."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from sidecar.core.entry import Kind, Stat
+from sidecar.core.paths import RelPath, join, name, parent
+from sidecar.fs import syscalls
+from sidecar.fs.faults import Changed, Missing, Raced, Unstaged, about
+from sidecar.fs.root import MADE, WebRoot
+from sidecar.fs.tree import DIRECTORY, Tree, hash_fd, stat_at, stat_fd
+
+_CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_REFLINK: Final = frozenset((errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS))
+_COPY_STEP: Final = 1 << 30
+
+
+class Staged(msgspec.Struct, frozen=True, array_like=True):
+    """Content in the inbox: `name` beneath it, what it is, and the xxh128 of a file. Holds no descriptor."""
+
+    name: RelPath
+    stat: Stat
+    hash: bytes = b""
+
+
+def stage_file(root: WebRoot, staged: RelPath) -> Staged:
+    """A regular file that a peer delivered as `<region>/<batch>/<path>`, hashed now.
+
+    Raises:
+        Unstaged: not there (yet), no regular file, or still changing.
+    """
+    try:
+        stat, digest = root.inbox.hash(staged)
+    except Raced as error:
+        raise Unstaged(staged) from error
+    return Staged(staged, stat, digest)
+
+
+def stage_symlink(root: WebRoot, target: bytes) -> Staged:
+    """A symlink to be placed; its mtime is set by `place`."""
+    fresh = _fresh()
+    with root.inbox.directory(parent(fresh)) as fd, about(fresh):
+        os.symlink(target, name(fresh), dir_fd=fd)
+        return _made(fd, fresh)
+
+
+def stage_dir(root: WebRoot) -> Staged:
+    """An empty directory to be filled (`within=`) and then placed; its mode is set by `place`."""
+    fresh = _fresh()
+    with root.inbox.directory(parent(fresh)) as fd, about(fresh):
+        os.mkdir(name(fresh), 0o700, dir_fd=fd)
+        return _made(fd, fresh)
+
+
+def stage_copy(root: WebRoot, source: Tree, path: RelPath) -> Staged:
+    """A copy (a reflink where the file system can) of a file of any tree, hashed: never a hard link. For an executor.
+
+    The hash is that of the copy: the caller compares it with the one it needs.
+
+    Raises:
+        Missing: nothing at `path`. Changed: it is no file, or changed while it was copied. NoSpace.
+    """
+    fresh = _fresh()
+    _, stat, digest = _copy(source, path, root.inbox, fresh)
+    return Staged(fresh, stat, digest)
+
+
+def private_copy(root: WebRoot, path: RelPath, outbox_name: RelPath) -> tuple[Stat, bytes]:
+    """A copy of a file of the web root in the outbox, for what changes whenever it is sent. For an executor.
+
+    Returns the stat of the file in the web root, unchanged over the copy, and the hash of the copy.
+
+    Raises:
+        Missing, Changed, NoSpace: as `stage_copy`. Occupied: the outbox has that name.
+    """
+    stat, _, digest = _copy(root, path, root.outbox, outbox_name)
+    return stat, digest
+
+
+def drop(tree: Tree, path: RelPath) -> None:
+    """Remove a file or a whole directory of the state: a batch, a staged copy, old trash. Missing is fine.
+
+    Never for the web root. Directories without u+w (a peer's 0555) get it first.
+    """
+    try:
+        with tree.directory(parent(path)) as fd:
+            _remove(fd, name(path))
+    except Missing:
+        return
+
+
+def leftovers(root: WebRoot) -> Iterator[tuple[RelPath, Stat]]:
+    """Everything in the inbox with its inode, a directory after what is in it; read before cleaning at start."""
+    yield from _beneath(root.inbox, RelPath(b""))
+
+
+def _beneath(tree: Tree, directory: RelPath) -> Iterator[tuple[RelPath, Stat]]:
+    try:
+        entries = tree.listdir(directory).entries
+    except Missing:
+        return
+    for leaf, stat in entries:
+        path = join(directory, leaf)
+        if stat.kind is Kind.DIR:
+            yield from _beneath(tree, path)
+        yield path, stat
+
+
+def _fresh() -> RelPath:
+    return join(RelPath(MADE), os.urandom(8).hex().encode())
+
+
+def _made(dir_fd: int, fresh: RelPath) -> Staged:
+    stat = stat_at(dir_fd, name(fresh), fresh)
+    if stat is None:
+        raise Unstaged(fresh)
+    return Staged(fresh, stat)
+
+
+def _copy(source: Tree, path: RelPath, target: Tree, new: RelPath) -> tuple[Stat, Stat, bytes]:
+    with about(path):
+        from_fd = source.open_file(path)
+    try:
+        with about(new):
+            to_fd = target.open(new, _CREATE, 0o600)
+        try:
+            with about(path):
+                before = stat_fd(from_fd, path)
+                if before.kind is not Kind.FILE:
+                    raise Changed(path)
+                _copy_bytes(from_fd, to_fd)
+                copy, digest = hash_fd(to_fd, new)
+                if stat_fd(from_fd, path) != before or copy.size != before.size:
+                    raise Changed(path)
+                return before, copy, digest
+        except BaseException:
+            drop(target, new)
+            raise
+        finally:
+            os.close(to_fd)
+    finally:
+        os.close(from_fd)
+
+
+def _copy_bytes(from_fd: int, to_fd: int) -> None:
+    try:
+        fcntl.ioctl(to_fd, syscalls.FICLONE, from_fd)
+        return
+    except OSError as error:
+        if error.errno not in _NO_REFLINK:
+            raise
+    while os.copy_file_range(from_fd, to_fd, _COPY_STEP):
+        pass
+
+
+def _remove(dir_fd: int, leaf: bytes) -> None:
+    try:
+        os.unlink(leaf, dir_fd=dir_fd)
+    except FileNotFoundError:
+        return
+    except IsADirectoryError:
+        _remove_directory(dir_fd, leaf)
+
+
+def _remove_directory(dir_fd: int, leaf: bytes) -> None:
+    fd = _enter(dir_fd, leaf)
+    try:
+        for child in os.listdir(fd):
+            _remove(fd, os.fsencode(child))
+    finally:
+        os.close(fd)
+    os.rmdir(leaf, dir_fd=dir_fd)
+
+
+def _enter(dir_fd: int, leaf: bytes) -> int:
+    try:
+        fd = os.open(leaf, DIRECTORY, dir_fd=dir_fd)
+    except PermissionError:
+        # no u+r: the directories of the state are ours alone, nobody swaps a symlink in
+        os.chmod(leaf, 0o700, dir_fd=dir_fd)
+        fd = os.open(leaf, DIRECTORY, dir_fd=dir_fd)
+    if os.fstat(fd).st_mode & 0o300 != 0o300:
+        os.fchmod(fd, 0o700)
+    return fd

@@ -1,0 +1,383 @@
+"""The web root watched: events become dirty paths. One inotify instance, a watch on every directory.
+
+An event says only where to look; lstat decides what happened. A new directory is watched first and listed after, so
+that nothing written into it in between is missed.
+"""
+
+import enum
+import os
+import stat as modes
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from inotify_simple import INotify, flags
+
+from sidecar.core.paths import RelPath, is_state, join
+from sidecar.errors import EnvironmentFault, GeorootError
+from sidecar.fs import syscalls
+from sidecar.fs.faults import Missing
+from sidecar.fs.root import MADE, WebRoot
+from sidecar.fs.tree import GONE, LOOK
+from sidecar.fs.watchtree import INBOX_MASK, ROOT_MASK, WEB_MASK, Node, Watches, WatchTree
+
+LIMIT_SYSCTL: Final = "fs.inotify.max_user_watches"
+_LIMIT_FILE: Final = "/proc/sys/fs/inotify/max_user_watches"
+LISTED_AT_ONCE: Final = 5_000
+"""How many names one `read` lists at most (about 1 µs each)."""
+
+_CREATE: Final = int(flags.CREATE)
+_CLOSE_WRITE: Final = int(flags.CLOSE_WRITE)
+_MOVED_TO: Final = int(flags.MOVED_TO)
+_MOVED_FROM: Final = int(flags.MOVED_FROM)
+_DELETE: Final = int(flags.DELETE)
+_ATTRIB: Final = int(flags.ATTRIB)
+_IGNORED: Final = int(flags.IGNORED)
+_ISDIR: Final = int(flags.ISDIR)
+_OVERFLOW: Final = int(flags.Q_OVERFLOW)
+_PLAIN: Final = 1 << 32
+"""our own mark beside the kernel's: an event was about something that is no directory"""
+_SELF: Final = int(flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT)
+_PLACES: Final = _CREATE | _MOVED_TO | _MOVED_FROM | _DELETE
+
+
+class Reason(enum.IntFlag):
+    """Why a path is dirty; several at once where several things happened between two reads."""
+
+    CLOSED = 1
+    """a writer closed it"""
+    MOVED_IN = 2
+    """it was renamed to here"""
+    ATTRIB = 4
+    """mode, times, owner or links changed"""
+    CREATED = 8
+    """a directory, a symlink, a hard link, or a file that nobody has open for writing"""
+    WRITING = 16
+    """a new file that a local process is writing: most likely its close follows"""
+    GONE = 32
+    """deleted, or renamed to elsewhere"""
+    LISTED = 64
+    """found in a new directory: it may still be being written"""
+    TREE = 128
+    """a directory that was watched under another path: whatever lies beneath it is to be looked at"""
+
+
+class Dirty(NamedTuple):
+    """A path to be looked at."""
+
+    path: RelPath
+    reason: Reason
+
+
+class Seen(NamedTuple):
+    """What one `read` brought."""
+
+    dirty: list[Dirty]
+    arrived: list[RelPath]
+    """names in the inbox under which a file appeared"""
+    overflow: bool
+    """the kernel's queue was full: events were lost; `cover` and scan"""
+    root_lost: bool
+    """the web root itself was moved, deleted or unmounted"""
+    more: bool
+    """new directories are still to be listed: read again, no event will ask for it"""
+
+
+_CLOSED, _MOVED_IN, _TOUCHED, _CREATED = (int(one) for one in list(Reason)[:4])
+_WRITING, _GONE = int(Reason.WRITING), int(Reason.GONE)
+_REASONS: Final = 255
+_REASON: Final = [Reason(bits) for bits in range(_REASONS + 1)]
+"""ready-made: an IntFlag is slow to make"""
+_Marks = dict[tuple[Node, bytes], int]
+
+
+class Watcher:
+    """Watches every directory of the web root that is not excluded, and the inbox if asked to.
+
+    `excluded(path, is_dir)` is asked for each path of a read. For asyncio: `fileno()` is readable when there are
+    events, `read()` never blocks. To be used by one thread.
+
+    Raises:
+        EnvironmentFault: no inotify instance, or no watch for the root, can be had.
+    """
+
+    def __init__(self, root: WebRoot, excluded: Callable[[RelPath, bool], bool]) -> None:
+        self._root = root
+        self._excluded = excluded
+        try:
+            self._inotify = INotify(nonblocking=True)
+        except OSError as error:
+            hint = "raise the sysctl fs.inotify.max_user_instances"
+            raise EnvironmentFault("inotify", os.strerror(error.errno or 0), hint) from error
+        self._watches = Watches(self._inotify)
+        self._web = WatchTree(root, self._watches, WEB_MASK, self._skipped, self._new, self._moved)
+        self._inbox = WatchTree(root.inbox, self._watches, INBOX_MASK, _own_corner, self._new, self._moved)
+        self._marks: _Marks = {}
+        self._listed: _Marks = {}
+        self._to_list: deque[Node] = deque()
+        self._quiet = False
+        try:
+            self._web.start(ROOT_MASK)
+        except OSError as error:
+            self._inotify.close()
+            raise EnvironmentFault("web root", "cannot be watched", f"raise the sysctl {LIMIT_SYSCTL}") from error
+
+    def close(self) -> None:
+        """Drop the instance with all its watches."""
+        self._inotify.close()
+
+    def fileno(self) -> int:
+        """Readable when there are events."""
+        return int(self._inotify.fileno())
+
+    def __len__(self) -> int:
+        """How many directories are watched."""
+        return len(self._watches)
+
+    @property
+    def unwatched(self) -> list[RelPath]:
+        """Directories that the limit on watches left out (each by itself): to be polled; see `LIMIT_SYSCTL`."""
+        return sorted(node.path for node in self._web.unwatched)
+
+    @property
+    def denied(self) -> list[RelPath]:
+        """Directories that cannot be read, so neither watched nor listed."""
+        return sorted(node.path for node in self._web.denied)
+
+    def watched(self) -> set[RelPath]:
+        """The directories of the web root that have a watch, `ROOT` included."""
+        found, stack = set(), [self._web.root]
+        while stack:
+            node = stack.pop()
+            stack.extend(node.children.values())
+            if self._watches.get(node.wd) is node:
+                found.add(node.path)
+        return found
+
+    def watch_inbox(self) -> None:
+        """Tell from now on what appears in the inbox (`Seen.arrived`), at any depth. What is there is listed first."""
+        self._inbox.start(INBOX_MASK)
+        self._to_list.append(self._inbox.root)
+
+    def cover(self) -> Iterator[RelPath]:
+        """Watch every directory that is not watched yet, and forget those that are gone: at start and after an
+        overflow, before the scan. Yields after each directory so that a loop can do other things in between; `read`
+        may be called meanwhile. Reports no path as dirty: the scan that follows looks at all of them.
+        """
+        stack = [self._web.root]
+        while stack:
+            node = stack.pop()
+            if not self._web.attached(node):
+                continue
+            self._quiet = True
+            try:
+                self._cover(node)
+            finally:
+                self._quiet = False
+            self._web.drop_orphans()
+            stack.extend(node.children.values())
+            yield node.path
+
+    def _cover(self, node: Node) -> None:
+        fd = self._web.open(node)
+        if fd is None:
+            return
+        try:
+            names = {name for name, is_dir in _names(fd) if is_dir}
+            for name in names.union(node.children):
+                self._web.look_in(node, fd, name)
+        finally:
+            os.close(fd)
+
+    def retry_unwatched(self) -> None:
+        """Try again to watch what the limit left out; the next `read` lists what got a watch."""
+        for node in (*self._web.unwatched, *self._web.denied):
+            if node.parent is not None:
+                self._marks[(node.parent, node.name)] = _ISDIR | _CREATE
+
+    def read(self) -> Seen:
+        """Everything that happened since the last call, each path once. Never blocks. 3 µs an event.
+
+        Left: a file may change again after its event; that is another event. Paths are as of this call: what is
+        renamed after it is told by the next.
+        """
+        overflow, lost, ignored = self._absorb()
+        marks, self._marks = self._marks, {}
+        for wd in ignored:
+            node = self._watches.forget(wd)
+            if node is not None and node.parent is not None:
+                key = (node.parent, node.name)
+                marks[key] = marks.get(key, 0) | _ISDIR
+        self._listed = {}
+        self._follow(marks)
+        self._catch_up()
+        for forest in (self._web, self._inbox):
+            forest.drop_orphans()
+        dirty: list[Dirty] = []
+        arrived: list[RelPath] = []
+        self._tell(marks, dirty, arrived)
+        return Seen(dirty, arrived, overflow, lost, bool(self._to_list))
+
+    def _absorb(self) -> tuple[bool, bool, list[int]]:
+        """Collect the kernel's events as marks, one a name."""
+        overflow = lost = False
+        ignored: list[int] = []
+        seen: dict[tuple[int, str], int] = {}
+        known = seen.get
+        events = self._inotify.read(timeout=0)
+        if events and events[-1].mask & _MOVED_FROM:
+            # its MOVED_TO is queued right behind it
+            events += self._inotify.read(timeout=0)
+        root_wd = self._web.root.wd
+        for wd, mask, _cookie, name in events:
+            if name:
+                key = (wd, name)
+                seen[key] = known(key, 0) | (mask if mask & _ISDIR else mask | _PLAIN)
+            elif mask & _OVERFLOW:
+                overflow = True
+            elif wd == root_wd and mask & (_SELF | _IGNORED):
+                lost = True
+            elif mask & _IGNORED:
+                ignored.append(wd)
+        for (wd, name), mask in seen.items():
+            node = self._watches.get(wd)
+            if node is not None:
+                mark = (node, os.fsencode(name))
+                self._marks[mark] = self._marks.get(mark, 0) | mask
+        return overflow, lost, ignored
+
+    def _follow(self, marks: _Marks) -> None:
+        """Bring the tree up to date with every directory that came, went or was renamed."""
+        for (node, name), mask in marks.items():
+            if not mask & _ISDIR or not (mask & _PLACES or self._lacks_watch(node, name)):
+                continue
+            # rsync makes its directories in the inbox; one that was moved in came out of an exchange and goes on
+            if node.forest.attached(node) and not (node.forest is self._inbox and mask & _MOVED_TO):
+                node.forest.look(node, name)
+
+    def _lacks_watch(self, node: Node, name: bytes) -> bool:
+        child = node.children.get(name)
+        return child is None or self._watches.get(child.wd) is not child
+
+    def _catch_up(self) -> None:
+        """List new directories, and look again at names that waited for a directory to be found."""
+        room = LISTED_AT_ONCE
+        while room > 0:
+            while self._to_list and room > 0:
+                room -= self._list(self._to_list.popleft())
+            found = [*self._web.find_strays(), *self._inbox.find_strays()]
+            if not found:
+                return
+            for node, name in found:
+                if name:
+                    node.forest.look(node, name)
+                else:
+                    self._to_list.append(node)
+
+    def _list(self, node: Node) -> int:
+        forest = node.forest
+        if not forest.attached(node):
+            return 0
+        fd = forest.open(node)
+        if fd is None:
+            forest.stray(node, b"")
+            return 1
+        try:
+            names = _names(fd)
+            for name, is_dir in names:
+                if is_dir:
+                    forest.look_in(node, fd, name)
+                self._found(node, name, Reason.LISTED | (_ISDIR if is_dir else _PLAIN))
+        finally:
+            os.close(fd)
+        return len(names)
+
+    def _new(self, node: Node) -> None:
+        if self._quiet or node.parent is None:
+            return
+        self._to_list.append(node)
+        self._found(node.parent, node.name, Reason.CREATED | _ISDIR)
+
+    def _moved(self, node: Node) -> None:
+        if not self._quiet and node.parent is not None:
+            self._found(node.parent, node.name, Reason.TREE | _ISDIR)
+
+    def _found(self, node: Node, name: bytes, bits: int) -> None:
+        key = (node, name)
+        self._listed[key] = self._listed.get(key, 0) | bits
+
+    def _tell(self, marks: _Marks, dirty: list[Dirty], arrived: list[RelPath]) -> None:
+        """Name every marked path as it is called by now."""
+        listed = self._listed
+        for key, mask in marks.items():
+            found = listed.pop(key, 0)
+            self._tell_one(key, mask, found, dirty, arrived)
+        for key, found in listed.items():
+            self._tell_one(key, 0, found, dirty, arrived)
+
+    def _tell_one(
+        self, key: tuple[Node, bytes], mask: int, found: int, dirty: list[Dirty], arrived: list[RelPath]
+    ) -> None:
+        node, name = key
+        forest = node.forest
+        if not forest.attached(node):
+            return
+        path, kinds = join(node.path, name), mask | found
+        if forest is self._inbox:
+            if kinds & _PLAIN and (mask & _MOVED_TO or found) and not _own_corner(path, False):
+                arrived.append(path)
+            return
+        if kinds & _ISDIR and not self._skipped(path, True) or kinds & _PLAIN and not self._skipped(path, False):
+            reason = self._reason(path, mask) | found & _REASONS
+            if reason:
+                dirty.append(Dirty(path, _REASON[reason]))
+
+    def _reason(self, path: RelPath, mask: int) -> int:
+        reason = 0
+        if mask & _CLOSE_WRITE:
+            reason = _CLOSED
+        if mask & _MOVED_TO:
+            reason |= _MOVED_IN
+        if mask & _ATTRIB:
+            reason |= _TOUCHED
+        if mask & (_DELETE | _MOVED_FROM):
+            reason |= _GONE
+        if mask & _CREATE and not reason & (_CLOSED | _MOVED_IN):
+            reason |= self._created(path) if mask & _PLAIN else _CREATED
+        return reason
+
+    def _created(self, path: RelPath) -> int:
+        """What a CREATE without a close says. A new file is not complete yet, or was made by link(2)."""
+        try:
+            fd = self._root.open(path, LOOK)
+            try:
+                raw = syscalls.statx_fd(fd)
+            finally:
+                os.close(fd)
+            if not modes.S_ISREG(raw.mode) or raw.nlink > 1:
+                return _CREATED
+            return _CREATED if self._root.is_open_for_writing(path) is False else _WRITING
+        except (OSError, GeorootError) as error:
+            # gone again, or not to be opened: the engine's own look will tell
+            return _GONE if isinstance(error, Missing) or getattr(error, "errno", 0) in GONE else _CREATED
+
+    def _skipped(self, path: RelPath, is_dir: bool) -> bool:
+        return is_state(path) or self._excluded(path, is_dir)
+
+
+def watch_limit() -> int | None:
+    """How many watches a user may have on this machine (`LIMIT_SYSCTL`); `None` where /proc does not say."""
+    try:
+        with open(_LIMIT_FILE, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return None
+
+
+def _names(fd: int) -> list[tuple[bytes, bool]]:
+    with os.scandir(fd) as entries:
+        return [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]
+
+
+def _own_corner(path: RelPath, is_dir: bool) -> bool:
+    return path == MADE or path.startswith(MADE + b"/")
