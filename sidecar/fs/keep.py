@@ -6,10 +6,11 @@ from typing import Final
 
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath, ancestors
-from sidecar.fs import step
+from sidecar.fs import step, syscalls
 from sidecar.fs.apply import Out, taken_out
-from sidecar.fs.faults import Missing, about, translate
+from sidecar.fs.faults import Missing, translate
 from sidecar.fs.root import WebRoot
+from sidecar.fs.stage import drop, stage_copy
 from sidecar.fs.syscalls import RENAME_NOREPLACE
 from sidecar.fs.tree import LOOK, Tree, stat_fd
 
@@ -55,9 +56,7 @@ def out_to_trash(root: WebRoot, inbox_name: RelPath, trash_name: RelPath) -> Non
     Raises:
         Occupied: the trash has that name. Missing: nothing lies in the inbox. NoSpace, ReadOnly.
     """
-    _make_above(root.trash, trash_name)
-    with step.spot(root.inbox, inbox_name) as (from_fd, old), step.spot(root.trash, trash_name) as (to_fd, new):
-        step.rename(from_fd, old, to_fd, new, RENAME_NOREPLACE)
+    _between(root.inbox, inbox_name, root.trash, trash_name)
 
 
 def conflict_name(digest: bytes) -> RelPath:
@@ -68,24 +67,44 @@ def conflict_name(digest: bytes) -> RelPath:
 def to_conflicts(root: WebRoot, source: Tree, path: RelPath, digest: bytes) -> RelPath:
     """A file of the inbox or the trash becomes the conflicts' copy of the bytes with this hash (mode 0600).
 
-    The same bytes kept before are replaced, in one step: a copy torn by a power loss heals so.
+    The same bytes kept before are replaced, in one step: a copy torn by a power loss heals so. What has other hard
+    links is copied, because an edit or a chmod of one would change the other.
 
     Raises:
         Missing: nothing lies at `path`. NoSpace, ReadOnly.
     """
     kept = conflict_name(digest)
     with step.spot(source, path) as (from_fd, old):
-        with suppress(PermissionError):
-            _make_private(from_fd, old)
-        with about(kept):
+        alone = syscalls.statx(from_fd, old).nlink == 1
+        if alone:
+            with suppress(PermissionError):
+                _make_private(from_fd, old)
             os.rename(old, kept, src_dir_fd=from_fd, dst_dir_fd=root.conflicts.fd)
+    if not alone:
+        to_conflicts(root, root.inbox, stage_copy(root, source, path).name, digest)
+        drop(source, path)
     return kept
+
+
+def conflict_to_trash(root: WebRoot, digest: bytes, trash_name: RelPath) -> None:
+    """A loser that nobody lists any more ages in the trash like everything else that left.
+
+    Raises:
+        Occupied: the trash has that name. Missing: no such conflict. NoSpace, ReadOnly.
+    """
+    _between(root.conflicts, conflict_name(digest), root.trash, trash_name)
 
 
 def has_conflict(root: WebRoot, digest: bytes, size: int) -> bool:
     """Are the bytes with this hash among the conflicts, in full length?"""
     stat = root.conflicts.lstat(conflict_name(digest))
     return stat is not None and stat.kind is Kind.FILE and stat.size == size
+
+
+def _between(source: Tree, path: RelPath, trash: Tree, trash_name: RelPath) -> None:
+    _make_above(trash, trash_name)
+    with step.spot(source, path) as (from_fd, old), step.spot(trash, trash_name) as (to_fd, new):
+        step.rename(from_fd, old, to_fd, new, RENAME_NOREPLACE)
 
 
 def _make_private(dir_fd: int, leaf: bytes) -> None:

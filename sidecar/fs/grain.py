@@ -1,0 +1,37 @@
+"""How finely the file system tells two changes apart: kernels from 6.13 on give every looked-at change its own ctime."""
+
+import os
+from typing import Final
+
+from sidecar.fs.faults import about
+from sidecar.fs.root import MADE, WebRoot
+
+TRIALS: Final = 64
+COARSE_NS: Final = 20_000_000
+"""Older kernels stamp with the time of the last tick, 1 to 10 ms apart."""
+WHOLE_SECONDS_NS: Final = 2_000_000_000
+
+
+def clock_grain_ns(root: WebRoot) -> int:
+    """Within this time two changes of a file may get one ctime (ns); 0: every two that were looked at differ.
+
+    Raises:
+        NoSpace, ReadOnly, Denied: the trial file cannot be written.
+    """
+    name = MADE + b"/.grain"
+    with about(name):
+        fd = root.inbox.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            seen = [_changed(fd) for _ in range(TRIALS)]
+        finally:
+            os.close(fd)
+            with root.inbox.directory(MADE) as directory:
+                os.unlink(b".grain", dir_fd=directory)
+    if all(at % 1_000_000_000 == 0 for at in seen):
+        return WHOLE_SECONDS_NS
+    return 0 if len(set(seen)) == TRIALS else COARSE_NS
+
+
+def _changed(fd: int) -> int:
+    os.pwrite(fd, b"x", 0)
+    return os.fstat(fd).st_ctime_ns
