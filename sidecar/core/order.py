@@ -151,7 +151,7 @@ class _Chooser:
         waiting = self._box.live.get(path) or self._box.promote(path)
         if waiting is None:
             return self._box.ahead[path][0] if path in self._box.ahead else None
-        if waiting.kind is Kind.TOMBSTONE or waiting.not_before > self._now or path in self._visiting:
+        if waiting.kind is Kind.TOMBSTONE or waiting.busy or path in self._visiting:
             return NOTHING
         return self._number if self._choose(waiting) else None
 
@@ -176,7 +176,7 @@ class _Chooser:
         if self._box.offering(Round.SYMLINKS):
             return None
         leans = min((n for n, kind in self._box.ahead.values() if kind is Kind.SYMLINK), default=NOTHING)
-        for link in [i for i in self._box.live.values() if i.kind is Kind.SYMLINK and i.not_before <= self._now]:
+        for link in [i for i in self._box.live.values() if i.kind is Kind.SYMLINK and not i.busy]:
             if not self._choose(link):
                 return None
             leans = leans or self._number

@@ -15,6 +15,8 @@ from sidecar.core.paths import RelPath
 
 BUSY_RETRY: Final = 0.5
 """Seconds until the peer is asked again about what a local writer there had open."""
+TORN_RETRY: Final = 0.01
+"""Seconds until a torn file is sent again, doubled each time."""
 TROUBLE_RETRY: Final = 10.0
 """The same for what it could not do, and said why: no space, another owner."""
 
@@ -57,6 +59,8 @@ class Item:
     """how often it came back torn"""
     not_before: float = 0.0
     """monotonic seconds; put off until then"""
+    busy: bool = False
+    """a local writer of the peer has it open: nothing waits for it"""
 
     @property
     def private(self) -> bool:
@@ -208,6 +212,10 @@ class Outbox:
         """How many batches of `lane` are unanswered."""
         return sum(1 for flown, _ in self._flights if flown is lane)
 
+    def flight(self, lane: Lane, number: int) -> tuple[Item, ...]:
+        """What is in flight under this number, in the order of its entries; () for one that was answered."""
+        return self._flights.get((lane, number), ())
+
     def next_number(self, lane: Lane) -> int:
         """The number that the next batch of `lane` gets."""
         return self._numbers[lane]
@@ -274,14 +282,16 @@ class Outbox:
             del self.ahead[item.path]
 
     def _again(self, item: Item, answer: Answer, now: float) -> None:
-        item.want, item.not_before = b"", 0.0
+        item.want, item.not_before, item.busy = b"", 0.0, False
         match answer.outcome:
             case Outcome.WANT:
                 item.want, item.came_from = answer.hash, None
                 item.stage = item.kind is Kind.FILE and not answer.hash
             case Outcome.TORN:
                 item.tries += 1
+                item.not_before = now + min(TROUBLE_RETRY, TORN_RETRY * 2.0**item.tries)
             case Outcome.BUSY:
+                item.busy = True
                 item.not_before = now + (TROUBLE_RETRY if answer.hint else BUSY_RETRY)
                 item.stage = False  # it asks for the content when it can take it
             case _:

@@ -105,6 +105,13 @@ class Absorber:
             if best is None or best.kind is not Kind.DIR:
                 self.revive(above)
 
+    def observed(self, path: RelPath, stat: Stat, digest: bytes) -> Row:
+        """The row of a file that was seen with these bytes a moment ago, whatever its writer has done since."""
+        row = self.replica.row(path)
+        if row.stat is not None and observe.shown(row, stat, digest):
+            return row
+        return self._write(row, stat, digest)
+
     def revive(self, path: RelPath) -> None:
         """A directory that holds something live lives: a local write, beside a file that another node put there."""
         row, stat = self.replica.row(path), self.replica.disk.look(path)

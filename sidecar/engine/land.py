@@ -8,6 +8,7 @@ from sidecar.core import version as versions
 from sidecar.core.entry import Flag, Head, Kind, Row, Stat, Version
 from sidecar.core.found import Verdict
 from sidecar.core.frames import Entry, How, Outcome
+from sidecar.core.ignore import Excluded, within_excluded
 from sidecar.core.links import Resolver
 from sidecar.core.paths import RelPath
 from sidecar.core.plan import Known, Merge, Show, Want, plan
@@ -45,11 +46,12 @@ class Landed:
 
 @dataclasses.dataclass(slots=True)
 class Lander:
-    """Lands entries in `replica`; `links_outside`: symlinks may leave the web root."""
+    """Lands entries in `replica`; `excluded` paths are none of ours; `links_outside`: symlinks may leave the root."""
 
     replica: Replica
     absorber: Absorber
     resolver: Resolver
+    excluded: Excluded
     links_outside: bool = False
     _moved: set[RelPath] = dataclasses.field(default_factory=set)
 
@@ -78,6 +80,8 @@ class Lander:
         best = versions.winner(entry.version)
         if best is None or any(not versions.covers(entry.version, head.dot) for head in entry.version.heads):
             return Landed(Outcome.REFUSED, hint="a version whose vector does not cover its heads")
+        if within_excluded(self.excluded, entry.path, best.kind is Kind.DIR):
+            return Landed(Outcome.KNOWN)
         if versions.newest(entry.version) > self.replica.dots.now_us() + versions.DAY_US:
             return Landed(Outcome.REFUSED, hint="written more than a day in the future: check the clocks")
         if best.kind is Kind.SYMLINK and not self.links_outside and self.resolver.leaves(entry.path, best.target):

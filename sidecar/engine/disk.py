@@ -1,0 +1,261 @@
+"""The web root as the engine's port: `core.ports.Disk` over `sidecar.fs`, with trash and conflicts listed in the index."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sidecar.core import paths
+from sidecar.core.entry import Head, Kind, Stat
+from sidecar.core.paths import RelPath
+from sidecar.core.ports import (
+    CopyOf,
+    DiskFull,
+    InUse,
+    Itself,
+    Keep,
+    Missing,
+    Moved,
+    NotEmpty,
+    Out,
+    Source,
+    Staged,
+    Surprise,
+    Unreachable,
+)
+from sidecar.fs import apply, faults, keep, stage
+from sidecar.fs.root import WebRoot
+from sidecar.index.store import Index
+
+REMEMBERED: Final = 1000
+"""How many hashes made ahead, and paths that somebody has open, are remembered."""
+
+
+class RootDisk:
+    """The web root, its trash and its conflicts.
+
+    Args:
+        excluded: tells for (path, is a directory) whether it is never replicated.
+        open_wait: seconds for which a file that a local writer has open is waited for.
+        touched: told of every path that was changed here, to be made durable.
+        source: the region on whose behalf the root is being changed, "" for none: noted in the trash.
+    """
+
+    def __init__(
+        self,
+        root: WebRoot,
+        index: Index,
+        *,
+        excluded: Callable[[RelPath, bool], bool],
+        open_wait: float,
+        now_us: Callable[[], int],
+        touched: Callable[[RelPath], None],
+    ) -> None:
+        self._root = root
+        self._index = index
+        self._excluded = excluded
+        self._open_wait = open_wait
+        self._now_us = now_us
+        self._touched = touched
+        self._hashed: dict[RelPath, tuple[Stat, bytes]] = {}
+        self._open_since: dict[RelPath, float] = {}
+        self._trashed = 0
+        self.source = ""
+
+    # -- looking
+
+    def look(self, path: RelPath) -> Stat | None:
+        with _translated(path):
+            return self._root.lstat(path)
+
+    def hashed(self, path: RelPath, stat: Stat, digest: bytes) -> None:
+        """The hash of a large file was made ahead, off the loop."""
+        if len(self._hashed) >= REMEMBERED:
+            self._hashed.clear()
+        self._hashed[path] = (stat, digest)
+
+    def is_hashed(self, path: RelPath, stat: Stat) -> bool:
+        """Was the hash of exactly this made ahead?"""
+        return path in self._hashed and self._hashed[path][0] == stat
+
+    def digest(self, path: RelPath) -> tuple[Stat, bytes]:
+        made = self._hashed.pop(path, None)
+        if made is not None and self.look(path) == made[0]:
+            return made
+        with _translated(path):
+            return self._root.hash(path)
+
+    def being_written(self, path: RelPath) -> bool:
+        with _translated(path):
+            open_now = self._root.is_open_for_writing(path)
+        if not open_now:
+            self._open_since.pop(path, None)
+            return False
+        if len(self._open_since) >= REMEMBERED:
+            self._open_since.clear()
+        since = self._open_since.setdefault(path, time.monotonic())
+        return time.monotonic() - since < self._open_wait
+
+    def names(self, path: RelPath) -> list[RelPath]:
+        with _translated(path):
+            listing = self._root.listdir(path)
+        there = ((paths.join(path, name), stat.kind is Kind.DIR) for name, stat in listing.entries)
+        return [child for child, is_dir in there if not paths.is_state(child) and not self._excluded(child, is_dir)]
+
+    def have(self, digest: bytes) -> bool:
+        return self.kept(digest) or self._index.trash_with(digest) is not None
+
+    def kept(self, digest: bytes) -> bool:
+        return self._index.has_conflict(digest)
+
+    # -- changing
+
+    def put(self, path: RelPath, head: Head, source: Source, out: Out | None) -> Stat:
+        with _translated(path):
+            if isinstance(source, Moved):
+                return self._dressed(path, head, self._move(path, source, out))
+            if head.kind is Kind.DIR and out is None:
+                stat = apply.make_dir(self._root, path, head.mode)
+                self._touched(path)
+                return stat
+            staged = self._staged(head, source)
+            try:
+                stat = self._land(path, head, staged, out)
+            except BaseException:
+                if not isinstance(source, Staged):
+                    stage.drop(self._root.inbox, staged.name)
+                raise
+            return stat
+
+    def _move(self, path: RelPath, source: Moved, out: Out | None) -> Stat:
+        self._touched(source.path)
+        self._touched(path)
+        if out is None:
+            return apply.move(self._root, source.path, path, source.stat)
+        placed, other = apply.swap(self._root, path, out.stat, source.path, source.stat)
+        self._discard(source.path, other, path, out)
+        return placed
+
+    def _staged(self, head: Head, source: Source) -> stage.Staged:
+        root = self._root
+        if isinstance(source, Staged):
+            name = RelPath(source.batch.encode() + b"/" + source.name)
+            found = root.inbox.lstat(name)
+            if found is None or found.ino != source.ino:
+                raise Missing
+            return stage.Staged(name, found, source.hash)
+        if isinstance(source, Itself):
+            return stage.stage_symlink(root, head.target) if head.kind is Kind.SYMLINK else stage.stage_dir(root)
+        if isinstance(source, CopyOf):
+            copy = stage.stage_copy(root, root, source.path)
+        elif self.kept(source.hash):
+            copy = stage.stage_copy(root, root.conflicts, keep.conflict_name(source.hash))
+        else:
+            trashed = self._index.trash_with(source.hash)
+            if trashed is None:
+                raise Missing
+            copy = stage.stage_copy(root, root.trash, trashed)
+        if copy.hash != head.hash:
+            stage.drop(root.inbox, copy.name)
+            raise Missing
+        return copy
+
+    def _land(self, path: RelPath, head: Head, staged: stage.Staged, out: Out | None) -> Stat:
+        self._touched(path)
+        if out is None:
+            return apply.place(self._root, staged, path, head.mode, head.mtime_ns)
+        done = apply.exchange(self._root, staged, path, out.stat, head.mode, head.mtime_ns)
+        if done.out is None or not done.out.was(out.stat):
+            # a local writer was faster, or still writes: give it back and look again
+            apply.undo_exchange(self._root, staged, path, done.placed)
+            if done.out is not None and done.out.still_open:
+                raise InUse(path)
+            raise Surprise
+        self._keep_staged(path, staged.name, out)
+        return done.placed
+
+    def _dressed(self, path: RelPath, head: Head, stat: Stat) -> Stat:
+        if (stat.mode, stat.mtime_ns) == (head.mode, head.mtime_ns):
+            return stat
+        return apply.adjust(self._root, path, stat, head.mode, head.mtime_ns)
+
+    def set_meta(self, path: RelPath, head: Head, now: Stat) -> Stat:
+        self._touched(path)
+        with _translated(path):
+            mtime = head.mtime_ns if head.kind is Kind.FILE else None
+            return apply.adjust(self._root, path, now, head.mode, mtime)
+
+    def remove(self, path: RelPath, out: Out) -> None:
+        self._touched(path)
+        with _translated(path):
+            if out.stat.kind is Kind.DIR:
+                apply.remove_dir(self._root, path)
+                return
+            self._discard(path, out.stat, path, out)
+
+    # -- keeping
+
+    def _discard(self, at: RelPath, stat: Stat, path: RelPath, out: Out) -> None:
+        """What lies `at` with this stat leaves the root and is kept as what `path` was."""
+        name = self._trash_name()
+        gone = keep.to_trash(self._root, at, name, stat)
+        if not gone.was(stat):
+            keep.put_back(self._root, name, at)
+            if gone.still_open:
+                raise InUse(path)
+            raise Surprise
+        if out.keep is Keep.CONFLICT and stat.kind is Kind.FILE:
+            keep.to_conflicts(self._root, self._root.trash, name, out.hash)
+            self._index.add_conflict(path, out.hash, self._now_us())
+        else:
+            self._list_trash(name, path, out)
+
+    def _keep_staged(self, path: RelPath, inbox_name: RelPath, out: Out) -> None:
+        if out.stat.kind is Kind.FILE and out.keep is Keep.CONFLICT:
+            keep.to_conflicts(self._root, self._root.inbox, inbox_name, out.hash)
+            self._index.add_conflict(path, out.hash, self._now_us())
+            return
+        name = self._trash_name()
+        keep.out_to_trash(self._root, inbox_name, name)
+        self._list_trash(name, path, out)
+
+    def keep_staged(self, path: RelPath, staged: Staged) -> None:
+        with _translated(path):
+            name = RelPath(staged.batch.encode() + b"/" + staged.name)
+            keep.to_conflicts(self._root, self._root.inbox, name, staged.hash)
+            self._index.add_conflict(path, staged.hash, self._now_us())
+
+    def release(self, path: RelPath, digests: tuple[bytes, ...]) -> None:
+        for digest in digests:
+            if not self._index.drop_conflict(path, digest):
+                continue  # another path's conflict needs the same bytes
+            kept = keep.conflict_name(digest)
+            stat = self._root.conflicts.lstat(kept)
+            if stat is not None:
+                name = self._trash_name()
+                keep.conflict_to_trash(self._root, digest, name)
+                self._list_trash(name, path, Out(stat, digest, Keep.CONFLICT))
+
+    def _trash_name(self) -> RelPath:
+        self._trashed += 1
+        return RelPath(b"%x/%x" % (self._now_us() // 3_600_000_000, self._now_us() * 1000 + self._trashed % 1000))
+
+    def _list_trash(self, name: RelPath, path: RelPath, out: Out) -> None:
+        self._index.add_trash(name, path, out.stat, out.hash, out.keep.value, self.source, self._now_us())
+
+
+@contextmanager
+def _translated(path: RelPath) -> Iterator[None]:
+    """What fs raises, as the port names it."""
+    try:
+        yield
+    except faults.NotEmpty as error:
+        raise NotEmpty from error
+    except faults.Unstaged as error:
+        raise Missing from error
+    except faults.Raced as error:
+        raise Surprise from error
+    except faults.NoSpace as error:
+        raise DiskFull from error
+    except (faults.Denied, faults.Special, faults.ReadOnly) as error:
+        raise Unreachable(path, str(error), error.hint) from error

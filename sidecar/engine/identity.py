@@ -1,0 +1,95 @@
+"""Who this node is to its peers, and what it remembers of them."""
+
+import dataclasses
+from collections.abc import Callable
+
+import structlog
+
+from sidecar.core.frames import PROTOCOL, Bye, Frame, Hello
+from sidecar.core.links import Resolver
+from sidecar.errors import ProtocolViolation, Retryable
+from sidecar.index.store import Index
+
+log = structlog.get_logger(__name__)
+
+CLOCK_WARNING_US = 60_000_000
+"""A peer's clock further off than this is reported: it decides who wins a conflict."""
+
+
+@dataclasses.dataclass(slots=True)
+class Identity:
+    """This node: names, versions, its index, and the clock in µs."""
+
+    region: str
+    node: str
+    image: str
+    rsync: str
+    index: Index
+    resolver: Resolver
+    now_us: Callable[[], int]
+    found_done: bool = False
+    """everything that the first scan found has a version"""
+    clock_off_us: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def epoch(self) -> int:
+        """The random number made with the index."""
+        return self.index.epoch
+
+    def hello(self, region: str, peer: Hello | None = None) -> Hello:
+        """What is said to `region`; to a node that spoke first, with the cursor that we stored of its rows."""
+        known = self.index.peer(peer.region, peer.node) if peer is not None else None
+        same = known is not None and peer is not None and known.epoch == peer.epoch
+        return Hello(
+            protocol=PROTOCOL,
+            region=self.region,
+            node=self.node,
+            epoch=self.epoch,
+            run=self.index.run,
+            image=self.image,
+            rsync=self.rsync,
+            now_us=self.now_us(),
+            seq=self.index.max_seq(),
+            cursor=known.cursor if same and known is not None else 0,
+            seen_epoch=known.epoch if known is not None else 0,
+            seen_run=known.run if known is not None else 0,
+            seen_seq=known.seq if known is not None else 0,
+            complete_since=self.index.complete_since_us,
+            new_index=not self.found_done,
+        )
+
+    def met(self, peer: Hello) -> None:
+        """A node said hello: remembered with its epoch; a new epoch forgets what we had settled of the old one."""
+        self.index.meet(peer.region, peer.node, peer.epoch, peer.run, peer.seq, self.now_us())
+        self.peer_clock(peer.region, peer.now_us)
+
+    def settled_of(self, peer: Hello, cursor: int) -> None:
+        """The peer says that we settled its rows up to `cursor`."""
+        self.index.set_cursor(peer.region, peer.node, peer.epoch, cursor)
+
+    def peer_clock(self, region: str, now_us: int) -> None:
+        """The time that a frame of a peer named."""
+        off = now_us - self.now_us()
+        was = self.clock_off_us.get(region, 0)
+        self.clock_off_us[region] = off
+        if abs(off) > CLOCK_WARNING_US >= abs(was):
+            log.warning("the clocks differ: the later write wins a conflict", peer=region, seconds=off // 1_000_000)
+
+
+def check_hello(frame: Frame | None, region: str) -> Hello:
+    """The hello of a peer.
+
+    Raises:
+        Retryable: the link was cut instead, or the versions do not fit. ProtocolViolation: it is another region's.
+    """
+    if frame is None:
+        raise Retryable(f"{region} closed the link before it said hello")
+    if isinstance(frame, Bye):
+        raise Retryable(f"{region} refused the link: {frame.reason}")
+    if not isinstance(frame, Hello):
+        raise ProtocolViolation(f"{region} began with a {type(frame).__name__}")
+    if frame.region != region:
+        raise ProtocolViolation(f"the key of {region} was used by a node that calls itself {frame.region!r}")
+    if abs(frame.protocol - PROTOCOL) > 1:
+        raise Retryable(f"{region} speaks protocol {frame.protocol}, this node {PROTOCOL}: upgrade the older one")
+    return frame

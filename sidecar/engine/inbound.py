@@ -1,0 +1,232 @@
+"""One link, seen from the side that receives: batches land in the order of their lanes and are answered when durable."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from sidecar.core import paths
+from sidecar.core import version as versions
+from sidecar.core.entry import Kind
+from sidecar.core.frames import (
+    SETTLED,
+    Answer,
+    Batch,
+    Bye,
+    Entry,
+    Frame,
+    Gone,
+    Hello,
+    Lane,
+    OffersEnd,
+    Outcome,
+    Ping,
+    Sent,
+    Settle,
+    decode,
+    encode,
+)
+from sidecar.core.lanes import LaneOrder
+from sidecar.core.paths import RelPath
+from sidecar.core.ports import Staged
+from sidecar.engine.identity import Identity, check_hello
+from sidecar.engine.land import Lander
+from sidecar.engine.landing import Landing
+from sidecar.errors import ProtocolViolation, Retryable
+from sidecar.link.channel import Channel
+from sidecar.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+SILENCE: Final = 20.0
+"""Seconds without a frame after which the link counts as cut."""
+SLICE: Final = 128
+"""Entries landed in one go, before others have their turn."""
+
+
+class Inbound:
+    """Receives from one node over one control channel; lives as long as the connection.
+
+    Args:
+        region: the region whose key opened the channel.
+        landing: where batches land, shared by all links of this node.
+        offers_end: called with (region, hello) when the peer has offered everything.
+    """
+
+    def __init__(
+        self,
+        me: Identity,
+        region: str,
+        channel: Channel,
+        landing: Landing,
+        metrics: Metrics,
+        offers_end: Callable[[str], None],
+    ) -> None:
+        self._me = me
+        self._region = region
+        self._channel = channel
+        self._landing = landing
+        self._metrics = metrics
+        self._offers_end = offers_end
+        self._orders: dict[Lane, LaneOrder[Batch]] = {lane: LaneOrder() for lane in Lane}
+        self._queues: dict[Lane, asyncio.Queue[Batch]] = {lane: asyncio.Queue() for lane in Lane}
+        self._sent: dict[tuple[Lane, int], asyncio.Future[int]] = {}
+        self._settling: set[asyncio.Task[None]] = set()
+        self._cursor = 0
+        self.peer: Hello | None = None
+        self.heard_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Say hello, then land what comes until the link is cut.
+
+        Raises:
+            Retryable: the link was cut. ProtocolViolation: the peer said something that is not ours.
+        """
+        raw = await asyncio.wait_for(self._channel.read(), SILENCE)
+        self.peer = check_hello(decode(raw) if raw is not None else None, self._region)
+        self._me.met(self.peer)
+        self._say(self._me.hello(self._region, self.peer))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._listen())
+                group.create_task(self._beat())
+                for lane in Lane:
+                    group.create_task(self._work(lane))
+        finally:
+            for task in self._settling:
+                task.cancel()
+
+    def close(self, reason: str) -> None:
+        """Say bye; the peer cuts the link."""
+        with suppress(Exception):
+            self._say(Bye(reason))
+
+    def _say(self, frame: Frame) -> None:
+        self._metrics.frame_sent(frame)
+        self._channel.write(encode(frame))
+
+    async def _listen(self) -> None:
+        while (raw := await self._channel.read()) is not None:
+            self.heard_at = time.monotonic()
+            frame = decode(raw)
+            self._metrics.frame_received(frame)
+            self._take(frame)
+        raise Retryable(f"the link from {self._region} was cut")
+
+    def _take(self, frame: Frame) -> None:
+        match frame:
+            case Batch():
+                self._check(frame)
+                self._remember(frame.cursor)
+                for _, batch in self._orders[frame.lane].arrived(frame.number, frame):
+                    self._sent.setdefault((batch.lane, batch.number), asyncio.get_running_loop().create_future())
+                    self._queues[frame.lane].put_nowait(batch)
+            case Sent(lane, number, status):
+                ended = self._sent.setdefault((lane, number), asyncio.get_running_loop().create_future())
+                if not ended.done():
+                    ended.set_result(status)
+            case Ping(_, cursor, now_us):
+                self._me.peer_clock(self._region, now_us)
+                self._remember(cursor)
+            case OffersEnd(cursor):
+                self._remember(cursor)
+                self._offers_end(self._region)
+            case Gone(path, _):
+                log.warning("the bytes of a losing version are gone everywhere", peer=self._region, path=path)
+            case Bye(reason):
+                raise Retryable(f"{self._region} closed the link: {reason}")
+            case _:
+                raise ProtocolViolation(f"{self._region} sent a {type(frame).__name__} on a link that it opened")
+
+    def _check(self, batch: Batch) -> None:
+        for entry in batch.entries:
+            paths.checked(entry.path)
+            if entry.name:
+                paths.checked(entry.name)
+        if batch.id and not self._landing.owns(self._region, batch.id):
+            raise ProtocolViolation(f"{self._region} named a batch that is no batch name: {batch.id[:80]!r}")
+
+    def _remember(self, cursor: int) -> None:
+        """What the sender says is settled: stored, so that after a cut it need not be offered again."""
+        assert self.peer is not None
+        if cursor > self._cursor:
+            self._cursor = cursor
+            self._me.settled_of(self.peer, cursor)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(5.0)
+            if time.monotonic() - self.heard_at > SILENCE:
+                raise Retryable(f"{self._region} has been silent for {SILENCE:.0f} s")
+            self._say(Ping(self._me.index.max_seq(), self._cursor, self._me.now_us()))
+
+    # -- landing
+
+    async def _work(self, lane: Lane) -> None:
+        while True:
+            batch = await self._queues[lane].get()
+            ended = self._sent[lane, batch.number]
+            staged = await self._landing.staged(self._region, batch, ended)
+            answers = await self._land(batch, staged)
+            self._sent.pop((lane, batch.number), None)
+            task = asyncio.ensure_future(self._settle(batch, answers, ended))
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
+
+    async def _land(self, batch: Batch, staged: dict[bytes, Staged]) -> list[Answer]:
+        order = self._orders[batch.lane]
+        answers: list[Answer] = []
+        tombstones = {e.path: e for e in batch.entries if _is_tombstone(e) and order.holds(e.leans)}
+        lander = self._landing.lander()
+        for start in range(0, len(batch.entries), SLICE):
+            part = batch.entries[start : start + SLICE]
+            with self._landing.slice(self._region, part, staged):
+                for index, entry in enumerate(part, start):
+                    answer = self._one(lander, order, index, entry, staged, tombstones)
+                    answers.append(answer)
+                    if answer.outcome not in SETTLED:
+                        order.broke(batch.number)
+            if start + SLICE < len(batch.entries):
+                await asyncio.sleep(0)
+        self._metrics.batch_landed(self._region, batch.lane, answers)
+        return answers
+
+    def _one(
+        self,
+        lander: Lander,
+        order: LaneOrder[Batch],
+        index: int,
+        entry: Entry,
+        staged: dict[bytes, Staged],
+        tombstones: dict[RelPath, Entry],
+    ) -> Answer:
+        if not order.holds(entry.leans):
+            return Answer(index, Outcome.AGAIN)
+        landed = lander.land(entry, staged.get(entry.name or entry.path), tombstones)
+        if landed.hint:
+            self._landing.trouble(entry.path, landed.hint)
+        return Answer(index, landed.outcome, landed.want, landed.hint)
+
+    async def _settle(self, batch: Batch, answers: list[Answer], ended: asyncio.Future[int]) -> None:
+        await self._landing.durable()
+        rest = _commonest(answers)
+        named = tuple(a for a in answers if a.outcome is not rest or a.hash or a.hint)
+        self._say(Settle(batch.lane, batch.number, rest, named))
+        if batch.id:
+            await ended
+            self._landing.forget(self._region, batch.id)
+
+
+def _is_tombstone(entry: Entry) -> bool:
+    best = versions.winner(entry.version)
+    return best is not None and best.kind is Kind.TOMBSTONE
+
+
+def _commonest(answers: list[Answer]) -> Outcome:
+    counts: dict[Outcome, int] = {}
+    for answer in answers:
+        counts[answer.outcome] = counts.get(answer.outcome, 0) + 1
+    return max(counts, key=lambda o: counts[o], default=Outcome.KNOWN)

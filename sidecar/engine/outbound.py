@@ -1,0 +1,337 @@
+"""One link, seen from the side that sends: what the peer lacks goes out, batch by batch, and its answers come back."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+
+from sidecar.core import order
+from sidecar.core import version as versions
+from sidecar.core.entry import Flag, Row
+from sidecar.core.frames import (
+    Batch,
+    Bye,
+    Entry,
+    Frame,
+    Gone,
+    Hello,
+    How,
+    Lane,
+    OffersEnd,
+    Ping,
+    Sent,
+    Settle,
+    decode,
+    encode,
+)
+from sidecar.core.outbox import Outbox, Plan, Planned
+from sidecar.core.paths import RelPath
+from sidecar.engine.delivery import Delivery
+from sidecar.engine.identity import Identity, check_hello
+from sidecar.engine.replica import Changed
+from sidecar.errors import Retryable
+from sidecar.link.channel import Channel
+from sidecar.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+SMALL_WINDOW: Final = 8
+"""Unanswered batches of the small lane."""
+OFFER_WINDOW: Final = 4
+BATCH_ENTRIES: Final = 1000
+BATCH_BYTES: Final = 32 * 1024 * 1024
+OFFER_ENTRIES: Final = 2000
+PAGE: Final = 2000
+"""Rows read from the index at a time."""
+LINGER: Final = 1.0
+"""Seconds until a row that was learned from one peer is offered to the others: mostly they have heard of it by then."""
+HEARTBEAT: Final = 5.0
+SILENCE: Final = 20.0
+"""Seconds without a frame after which the link counts as cut."""
+
+
+class Outbound:
+    """Sends to one peer over one open control channel; lives as long as the connection.
+
+    Args:
+        me: who this node is.
+        region: the peer's region.
+        channel: the control channel, freshly opened.
+        delivery: what carries files to the peer.
+        delay: seconds in which changes are collected before they go (lsyncd's delay).
+        recheck: called with paths that came back torn.
+    """
+
+    def __init__(
+        self,
+        me: Identity,
+        region: str,
+        channel: Channel,
+        delivery: Delivery,
+        metrics: Metrics,
+        *,
+        large: int,
+        delay: float,
+        recheck: Callable[[list[RelPath]], None],
+    ) -> None:
+        self._me = me
+        self._region = region
+        self._channel = channel
+        self._delivery = delivery
+        self._metrics = metrics
+        self._large = large
+        self._delay = delay
+        self._recheck = recheck
+        self._wake = asyncio.Event()
+        self._offers_due = 0.0
+        self._said_end = False
+        self._alone = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.box: Outbox | None = None
+        self.peer: Hello | None = None
+        self.heard_at = time.monotonic()
+        self.problems: dict[RelPath, str] = {}
+        """what the peer held, refused or could not do, with its hint"""
+
+    # -- what the node tells it
+
+    def changed(self, changed: Changed, source: str | None) -> None:
+        """A row changed here; `source` is the region that sent it, None for a local write."""
+        box = self.box
+        if box is None:
+            return
+        if changed.local:
+            box.change(changed.row, changed.came_from, changed.content)
+        elif source == self._region and changed.heard == changed.row.version:
+            box.known(changed.row)
+            return
+        else:
+            if not self._offers_due:
+                self._offers_due = time.monotonic() + LINGER
+            box.offer(changed.row)
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Something that it waited for may have come: a spare, the end of the first scan."""
+        self._wake.set()
+
+    # -- the connection
+
+    async def run(self) -> None:
+        """Say hello, then send until the link is cut.
+
+        Raises:
+            Retryable: the link was cut or the peer closed it. ProtocolViolation: it said something that is not ours.
+        """
+        self._say(self._me.hello(self._region))
+        raw = await asyncio.wait_for(self._channel.read(), SILENCE)
+        self.peer = check_hello(decode(raw) if raw is not None else None, self._region)
+        cursor = self.peer.cursor if self.peer.seen_epoch == self._me.epoch else 0
+        self.box = Outbox(cursor, self._large)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._listen())
+                group.create_task(self._load(self.box, cursor))
+                group.create_task(self._pump(self.box))
+                group.create_task(self._beat(self.box))
+        finally:
+            self.box = None
+            for task in self._tasks:
+                task.cancel()
+
+    def close(self, reason: str) -> None:
+        """Say bye; the peer cuts the link."""
+        with suppress(Exception):
+            self._say(Bye(reason))
+
+    def _say(self, frame: Frame) -> None:
+        self._metrics.frame_sent(frame)
+        self._channel.write(encode(frame))
+
+    async def _listen(self) -> None:
+        while (raw := await self._channel.read()) is not None:
+            self.heard_at = time.monotonic()
+            frame = decode(raw)
+            self._metrics.frame_received(frame)
+            match frame:
+                case Settle():
+                    self._settled(frame)
+                case Ping():
+                    self._me.peer_clock(self._region, frame.now_us)
+                case Bye(reason):
+                    raise Retryable(f"{self._region} closed the link: {reason}")
+                case _:
+                    raise Retryable(f"{self._region} sent a {type(frame).__name__} where an answer was due")
+        raise Retryable(f"the link to {self._region} was cut")
+
+    def _settled(self, frame: Settle) -> None:
+        assert self.box is not None
+        flown = self.box.flight(frame.lane, frame.number)
+        torn = self.box.answered(frame.lane, frame.number, frame.rest, frame.answers, time.monotonic())
+        self._metrics.settled(self._region, frame, len(flown))
+        for item in flown:
+            self.problems.pop(item.path, None)
+        for answer in frame.answers:
+            if answer.hint and answer.index < len(flown):
+                self.problems[flown[answer.index].path] = answer.hint
+        if torn:
+            self._recheck([item.path for item in torn])
+        self._wake.set()
+
+    async def _load(self, box: Outbox, cursor: int) -> None:
+        top, at = self._me.index.max_seq(), cursor
+        while at < top:
+            rows = self._me.index.since(at, PAGE)
+            if not rows:
+                break
+            for row in rows:
+                if row.seq <= top and sendable(row):
+                    box.offer(row)
+            at = rows[-1].seq
+            self._wake.set()
+            await asyncio.sleep(0)
+        box.offers_loaded(top)
+        self._wake.set()
+
+    async def _beat(self, box: Outbox) -> None:
+        said, at = -1, 0.0
+        while True:
+            now = time.monotonic()
+            if now - self.heard_at > SILENCE:
+                raise Retryable(f"{self._region} has been silent for {SILENCE:.0f} s")
+            if now - at >= HEARTBEAT or box.cursor != said:
+                said, at = box.cursor, now
+                self._say(Ping(self._me.index.max_seq(), said, self._me.now_us()))
+            self._wake.set()
+            await asyncio.sleep(1.0)
+
+    # -- sending
+
+    async def _pump(self, box: Outbox) -> None:
+        while True:
+            await self._wake.wait()
+            if self._delay:
+                await asyncio.sleep(self._delay)
+            self._wake.clear()
+            while self._send_one(box):
+                await asyncio.sleep(0)
+            self._end_of_offers(box)
+            self._wake_when_due(box)
+
+    def _send_one(self, box: Outbox) -> bool:
+        now = time.monotonic()
+        sent = self._send_offers(box, now)
+        plan = order.next_alone(box, now) if not self._alone else None
+        if plan is not None:
+            self._alone = True
+            self._spawn(self._send_alone(box, plan))
+            sent = True
+        return self._send_small(box, now) or sent
+
+    def _send_offers(self, box: Outbox, now: float) -> bool:
+        if now < self._offers_due or box.in_flight(Lane.OFFER) >= OFFER_WINDOW:
+            return False
+        plan = order.next_offer(box, OFFER_ENTRIES)
+        if plan is None:
+            self._offers_due = 0.0
+            return False
+        self._say(self._batch(box, plan, "", [self._bare(p) for p in plan.planned]))
+        return True
+
+    def _send_small(self, box: Outbox, now: float) -> bool:
+        if not box.live or box.in_flight(Lane.SMALL) >= SMALL_WINDOW:
+            return False
+        if not self._delivery.ready(Lane.SMALL) and any(item.stage for item in box.live.values()):
+            return False
+        plan = order.next_small(box, self._me.resolver, now, BATCH_ENTRIES, BATCH_BYTES)
+        if plan is None:
+            return False
+        names = [p.item.path for p in plan.planned if p.item.stage]
+        carrier = self._delivery.take(Lane.SMALL) if names else None
+        entries = [self._entry(p) for p in plan.planned]
+        if carrier is not None:
+            # the names first: rsync's way is the longer one
+            self._spawn(self._carried(plan, carrier.send(names)))
+        self._say(self._batch(box, plan, carrier.batch if carrier is not None else "", entries))
+        return True
+
+    async def _send_alone(self, box: Outbox, plan: Plan) -> None:
+        """A large file, or bytes that come from a private copy."""
+        try:
+            await self._send_load(box, plan)
+        finally:
+            self._alone = False
+            self._wake.set()
+
+    async def _send_load(self, box: Outbox, plan: Plan) -> None:
+        planned = plan.planned[0]
+        load = await self._delivery.load(planned.item, self._me.index.get(planned.item.path), plan.lane)
+        if load is None:
+            # what was wanted is not here any more: say so, and leave the number of the lane to an empty batch
+            self._say(Gone(planned.item.path, planned.item.want))
+            box.gone(planned.item.path)
+            self._say(self._batch(box, plan, "", []))
+            return
+        row = self._me.index.get(planned.item.path)
+        version = row.version if row is not None else load.version
+        how = How.LOSER if planned.item.want else How.STAGED
+        entry = Entry(planned.item.path, version, how, load.name, load.hash, planned.leans)
+        sending = load.carrier.send([load.source])
+        self._say(self._batch(box, plan, load.carrier.batch, [entry]))
+        try:
+            await self._carried(plan, sending)
+        finally:
+            load.done()
+
+    async def _carried(self, plan: Plan, sending: Awaitable[int]) -> None:
+        self._say(Sent(plan.lane, plan.number, await sending))
+
+    def _batch(self, box: Outbox, plan: Plan, batch_id: str, entries: list[Entry]) -> Batch:
+        self._metrics.batch_sent(self._region, plan.lane, len(entries))
+        return Batch(plan.lane, plan.number, batch_id, box.cursor, tuple(entries))
+
+    def _entry(self, planned: Planned) -> Entry:
+        item, row = planned.item, self._row(planned)
+        if item.stage:
+            return Entry(item.path, row.version, How.STAGED, leans=planned.leans)
+        if item.came_from is not None:
+            return Entry(item.path, row.version, How.FROM, item.came_from, leans=planned.leans)
+        return Entry(item.path, row.version, leans=planned.leans)
+
+    def _bare(self, planned: Planned) -> Entry:
+        return Entry(planned.item.path, self._row(planned).version)
+
+    def _row(self, planned: Planned) -> Row:
+        row = self._me.index.get(planned.item.path)
+        assert row is not None, "what is to be sent has a row"
+        return row
+
+    def _end_of_offers(self, box: Outbox) -> None:
+        if not self._said_end and box.all_offered and self._me.found_done:
+            self._said_end = True
+            self._say(OffersEnd(box.cursor))
+
+    def _wake_when_due(self, box: Outbox) -> None:
+        due = [at for at in (box.next_due(), self._offers_due) if at]
+        if due:
+            wait = max(0.001, min(due) - time.monotonic())
+            asyncio.get_running_loop().call_later(wait, self._wake.set)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a batch could not be sent", peer=self._region, error=repr(task.exception()))
+            self._channel.close()
+
+
+def sendable(row: Row) -> bool:
+    """Found rows have no version yet: nobody hears of them."""
+    return bool(row.version.heads) and versions.winner(row.version) is not None and not row.flags & Flag.HELD

@@ -1,0 +1,101 @@
+"""The whole root against the index: finds what events missed (downtime, overflow, file systems that tell nothing)."""
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Callable
+
+from sidecar.core import observe, paths
+from sidecar.core.entry import Row, Stat
+from sidecar.core.observe import Change
+from sidecar.core.paths import ROOT, RelPath
+from sidecar.fs.faults import Missing
+from sidecar.fs.root import WebRoot
+from sidecar.fs.walk import walk
+from sidecar.fs.watch import Watcher
+from sidecar.index.store import Index
+
+COVER_SLICE = 50
+"""Directories watched between two pauses."""
+
+
+@dataclasses.dataclass(slots=True)
+class Result:
+    """What one scan saw: `special` files, `refused` directories, and how long it took in seconds."""
+
+    files: int = 0
+    differing: int = 0
+    special: int = 0
+    refused: list[RelPath] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Scanner:
+    """Scans on the loop in slices of a few milliseconds.
+
+    Args:
+        changed: given the paths of one directory that differ from their rows.
+    """
+
+    def __init__(
+        self,
+        root: WebRoot,
+        index: Index,
+        watcher: Watcher,
+        excluded: Callable[[RelPath, bool], bool],
+        changed: Callable[[list[RelPath]], None],
+    ) -> None:
+        self._root = root
+        self._index = index
+        self._watcher = watcher
+        self._excluded = excluded
+        self._changed = changed
+
+    async def scan(self, top: RelPath = ROOT) -> Result:
+        """Watch what is not watched yet, then compare every directory from `top` down with its rows."""
+        started, result = time.monotonic(), Result()
+        if top == ROOT:
+            for count, _ in enumerate(self._watcher.cover()):
+                if count % COVER_SLICE == 0:
+                    await asyncio.sleep(0)
+        there: dict[RelPath, Stat] = {}
+        try:
+            for part in walk(self._root, self._excluded, top):
+                result.special += len(part.special)
+                there.update((paths.join(part.path, name), stat) for name, stat in part.entries)
+                if part.refused is not None:
+                    result.refused.append(part.path)
+                elif part.last:
+                    self._compare(part.path, there, result)
+                if part.last:
+                    there = {}
+                await asyncio.sleep(0)
+        except Missing:
+            pass
+        result.seconds = time.monotonic() - started
+        return result
+
+    def _compare(self, directory: RelPath, there: dict[RelPath, Stat], result: Result) -> None:
+        rows = {row.path: row for row in self._index.children(directory)}
+        result.files += len(there)
+        differing = [path for path, stat in there.items() if observe.compare(rows.get(path), stat) is not Change.NONE]
+        for path, row in rows.items():
+            if path in there or row.stat is None:
+                continue
+            if self._is_excluded(row):
+                self._forget(row)
+            else:
+                differing.append(path)
+        result.differing += len(differing)
+        if differing:
+            self._changed(differing)
+
+    def _is_excluded(self, row: Row) -> bool:
+        return row.stat is not None and self._excluded(row.path, row.stat.kind.name == "DIR")
+
+    def _forget(self, row: Row) -> None:
+        """What is excluded by now leaves without a tombstone."""
+        with self._index.transaction():
+            for beneath in list(self._index.beneath(row.path)):
+                self._index.remove(beneath.path)
+            self._index.remove(row.path)
