@@ -165,10 +165,10 @@ class Bye(msgspec.Struct, frozen=True, array_like=True, tag="bye"):
     reason: str
 
 
-Frame: TypeAlias = Hello | Ping | Batch | Sent | Settle | GonesEnd | Bye
+Frame: TypeAlias = Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd | Bye
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(Hello | Ping | Batch | Sent | Settle | GonesEnd | Bye)
+_DECODER: Final = msgspec.msgpack.Decoder(Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd | Bye)
 
 
 def encode(frame: Frame) -> bytes:

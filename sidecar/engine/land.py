@@ -179,9 +179,9 @@ class Lander:
 
     def _put(self, row: Row, version: Version, head: Head, source: Source | None) -> Stat:
         old, disk = row.stat, self.replica.disk
-        if old is not None and old.kind is head.kind:
-            if head.kind is Kind.DIR or (head.kind is Kind.FILE and row.hash == head.hash):
-                return disk.set_meta(row.path, head, old)
+        same_kind = old is not None and old.kind is head.kind
+        if old is not None and same_kind and (head.kind is Kind.DIR or row.hash == head.hash != b""):
+            return disk.set_meta(row.path, head, old)
         out = Out(old, row.hash, self._keep(row, version)) if old is not None else None
         if head.kind is not Kind.FILE:
             return disk.put(row.path, head, Itself(), out)
