@@ -8,31 +8,38 @@ from sidecar.core.paths import RelPath
 
 
 class RowStore(Protocol):
-    """Rows by path. Every `put` gets the next seq: a number that grows with every change of a version on this node."""
+    """Rows by path. Every `put` gets the next seq: a number that grows with every change of a version on this node.
+
+    What a store returns is what it holds: the row that was put, apart from `seq`.
+    """
 
     def get(self, path: RelPath) -> Row | None:
-        """The row of `path`."""
+        """The row of `path`, None if there is none."""
 
     def put(self, row: Row) -> Row:
-        """Store a row whose version changed; returns it with its new seq."""
+        """Store a row whose version changed, whatever its `seq` says; returns it with its new seq, the highest."""
 
     def put_stat(self, row: Row) -> Row:
-        """Store a row of which only what lies in the root changed; its seq stays."""
+        """Store stat, hash and flags of a row of which only what lies in the root changed: version and seq stay as they
+        are stored. A path without a row is put. Returns what is stored then."""
 
     def remove(self, path: RelPath) -> None:
-        """Forget a path without a tombstone."""
+        """Forget a path without a tombstone; its seq is not given again."""
 
     def children(self, directory: RelPath) -> Iterable[Row]:
-        """The rows of the names in a directory, tombstones too."""
+        """The rows of the names in a directory by name, tombstones too."""
 
     def beneath(self, directory: RelPath) -> Iterable[Row]:
-        """The rows of everything beneath a directory, tombstones too."""
+        """The rows of everything beneath a directory, tombstones too: each once, a directory before what is in it.
+
+        Rows may be written meanwhile: those that were not passed yet are seen as they are then.
+        """
 
     def by_inode(self, ino: int) -> Iterable[Row]:
         """The rows that say this inode lies there."""
 
     def since(self, seq: int, limit: int) -> list[Row]:
-        """Rows above `seq`, in the order of their seq."""
+        """The first `limit` rows above `seq`, in the order of their seq."""
 
     def max_seq(self) -> int:
-        """The highest seq given."""
+        """The highest seq ever given, 0 at first."""

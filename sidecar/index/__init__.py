@@ -1,0 +1,14 @@
+"""What a node knows, on disk: rows, peers, what is pending, what is kept. The only package that imports sqlite3.
+
+One `Index`, one connection, one thread: the engine's loop. `Index.sync` and `Index.checkpoint` alone are called from an
+executor; they never touch that connection.
+
+What must hold:
+- A commit survives kill -9 of this process, whenever it comes. It survives a power loss when a `sync` that began after
+  it has returned, or a checkpoint.
+- A transaction is there as a whole or not at all, rows, cursors, intents and lists alike.
+- No seq is given twice in the life of an index.
+- An index that was started with a newer schema is never opened; one with an older schema is copied before it changes.
+- Nobody else opens or closes the file index.db in this process: closing any descriptor of it would drop the locks that
+  SQLite holds on it, and another process could then remove the log under our feet.
+"""

@@ -1,0 +1,138 @@
+"""The connection: how it is set up, transactions, and what of the memory goes back when one is rolled back."""
+
+import dataclasses
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sidecar.errors import EnvironmentFault
+from sidecar.index.faults import translated
+
+BUSY_WAIT: Final = 5.0
+"""Seconds for which a commit waits for another process, or for the end of a checkpoint."""
+CACHE_KIB: Final = 64 * 1024
+_STATEMENTS: Final = 256
+_PRAGMAS: Final = (
+    "synchronous = NORMAL",  # commits are not synced: Index.sync is
+    "wal_autocheckpoint = 0",  # Index.checkpoint is called off the loop
+    f"cache_size = -{CACHE_KIB}",
+    "temp_store = MEMORY",
+    "secure_delete = OFF",  # Debian's default is to overwrite what was deleted
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Node:
+    """The row of the table `node`, as it is in memory."""
+
+    name: str
+    epoch: int
+    complete_since_us: int
+    last_counter: int
+    found_done: bool
+    clean: bool
+    boot_id: str
+
+
+class Database:
+    """One connection, used from the thread that made it.
+
+    `seq` is the highest given, `written` counts the rows written since the start, `node` is the table's row: they
+    belong to the transaction, and go back with it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._depth = 0
+        self.seq = 0
+        self.written = 0
+        self.node = Node("", 0, 0, 0, found_done=False, clean=True, boot_id="")
+
+    def run(self, sql: str, arguments: Sequence[Any] = ()) -> int:
+        """Run one statement; the number of rows that it changed."""
+        try:
+            return self._connection.execute(sql, arguments).rowcount
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def all(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
+        """Every row that a query finds: no cursor stays open, so that writes between two pages are safe."""
+        try:
+            return self._connection.execute(sql, arguments).fetchall()
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def one(self, sql: str, arguments: Sequence[Any] = ()) -> Any | None:  # noqa: ANN401 - a row of whatever was asked
+        """The first row that a query finds, None if there is none."""
+        rows = self.all(sql, arguments)
+        return rows[0] if rows else None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written inside is committed together, or, when an exception leaves the block, not at all.
+
+        Blocks nest: an inner one that fails is undone alone, and what it did commits with the outermost. Never await
+        inside one: another task's writes would become part of it.
+        """
+        depth, before = self._depth, (self.seq, self.written, self.node)
+        self.run(f"SAVEPOINT s{depth}" if depth else "BEGIN IMMEDIATE")
+        self._depth += 1
+        try:
+            yield
+            self.run(f"RELEASE s{depth}" if depth else "COMMIT")
+        except BaseException:
+            self.seq, self.written, self.node = before
+            if self._connection.in_transaction:  # SQLite may have rolled it back itself, on a full disk
+                self._undo(depth)
+            raise
+        finally:
+            self._depth = depth
+
+    def _undo(self, depth: int) -> None:
+        if not depth:
+            self.run("ROLLBACK")
+            return
+        self.run(f"ROLLBACK TO s{depth}")
+        self.run(f"RELEASE s{depth}")
+
+    def close(self) -> None:
+        """Close the connection; the last one moves the log into the file."""
+        self._connection.close()
+
+
+class Table:
+    """A part of the index: some tables, and what is asked of them."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to the index at `path`, made if it is not there.
+
+    Raises:
+        IndexDamaged: it is not a database. EnvironmentFault: it cannot be opened, or its file system has no WAL.
+    """
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_WAIT, isolation_level=None, cached_statements=_STATEMENTS)
+    except sqlite3.Error as error:
+        raise translated(error) from error
+    try:
+        _prepare(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise translated(error) from error
+    except EnvironmentFault:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise EnvironmentFault("state", f"its file system keeps no write-ahead log ({mode})", "use a local volume")
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")

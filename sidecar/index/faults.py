@@ -1,0 +1,40 @@
+"""What goes wrong with the index, by name: the one place where SQLite's errors are translated."""
+
+import sqlite3
+from typing import Final
+
+from sidecar.errors import EnvironmentFault, GeorootError, NeedsHelp, Retryable
+
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_REFUSED: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
+
+
+class IndexDamaged(NeedsHelp):
+    """The file is not an index, or no longer: quarantine it and begin a new one (what is in the root is then found)."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"the index is damaged: {problem}", "it is set aside and built anew from the web root")
+
+
+class IndexFull(Retryable):
+    """No space left to write the index: the transaction was rolled back."""
+
+
+class IndexBusy(Retryable):
+    """Another process has been writing the index for longer than we wait: the transaction was rolled back."""
+
+
+def translated(error: sqlite3.Error) -> GeorootError:
+    """`error` as one of ours."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _DAMAGED:
+        return IndexDamaged(str(error))
+    if code == sqlite3.SQLITE_FULL:
+        return IndexFull("no space left for the index")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return IndexBusy("another process is writing the index")
+    if code in _REFUSED:
+        return EnvironmentFault(
+            "state", f"the index cannot be opened or written: {error}", "check the owner and mode of it"
+        )
+    return GeorootError(f"the index: {error}")

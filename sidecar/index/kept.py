@@ -1,0 +1,123 @@
+"""What left the web root and is kept: the losers of conflicts, and the trash."""
+
+import dataclasses
+from typing import Any, Final
+
+import msgspec
+
+from sidecar.core.entry import Stat
+from sidecar.core.paths import RelPath
+from sidecar.core.ports import Keep
+from sidecar.index.database import Table
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_stat: Final = msgspec.msgpack.Decoder(Stat).decode
+_TRASH: Final = "SELECT name, path, stat, hash, reason, source, at_us FROM trash"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Conflict:
+    """The bytes with `hash` lie in conflicts/ for a losing head of `path`, since `since_us` (µs since 1970)."""
+
+    path: RelPath
+    hash: bytes
+    since_us: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trashed:
+    """What was at `path` lies in trash/ as `name`: why it left, on behalf of which region ("": this one), and when
+    (µs since 1970)."""
+
+    name: RelPath
+    path: RelPath
+    stat: Stat
+    hash: bytes
+    reason: Keep
+    source: str
+    at_us: int
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.stat.size
+
+
+class KeptTables(Table):
+    """The part of the index that knows what lies in conflicts/ and trash/."""
+
+    # -- conflicts
+
+    def add_conflict(self, path: RelPath, digest: bytes, now_us: int) -> None:
+        """The bytes of a losing head of `path` are in conflicts/."""
+        self._db.run("INSERT OR IGNORE INTO conflicts (path, hash, since_us) VALUES (?, ?, ?)", (path, digest, now_us))
+
+    def drop_conflict(self, path: RelPath, digest: bytes) -> bool:
+        """`path` no longer needs these bytes; True: no other path does either."""
+        self._db.run("DELETE FROM conflicts WHERE path = ? AND hash = ?", (path, digest))
+        return not self.has_conflict(digest)
+
+    def has_conflict(self, digest: bytes) -> bool:
+        """Are these bytes in conflicts/?"""
+        return self._db.one("SELECT 1 FROM conflicts WHERE hash = ? LIMIT 1", (digest,)) is not None
+
+    def conflicts(self, path: RelPath | None = None) -> list[Conflict]:
+        """What lies in conflicts/, or what of it is for `path`; by path, oldest first."""
+        if path is None:
+            rows = self._db.all("SELECT path, hash, since_us FROM conflicts ORDER BY path, since_us")
+        else:
+            rows = self._db.all("SELECT path, hash, since_us FROM conflicts WHERE path = ? ORDER BY since_us", (path,))
+        return [Conflict(*row) for row in rows]
+
+    # -- trash
+
+    def add_trash(
+        self, name: RelPath, path: RelPath, stat: Stat, digest: bytes, reason: Keep, source: str, now_us: int
+    ) -> None:
+        """What was at `path` lies in trash/ as `name`."""
+        self._db.run(
+            "INSERT INTO trash (name, path, stat, size, hash, reason, source, at_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (name, path, _encode(stat), stat.size, digest, Keep(reason).value, source, now_us),
+        )
+
+    def drop_trash(self, name: RelPath) -> None:
+        """It is in trash/ no more."""
+        self._db.run("DELETE FROM trash WHERE name = ?", (name,))
+
+    def trash_with(self, digest: bytes) -> RelPath | None:
+        """The name in trash/ of a file with these bytes, the youngest."""
+        row = self._db.one(
+            "SELECT name FROM trash WHERE hash = ? AND hash <> x'' ORDER BY at_us DESC LIMIT 1", (digest,)
+        )
+        return RelPath(row[0]) if row is not None else None
+
+    def trash_of(self, path: RelPath) -> list[Trashed]:
+        """What was at `path`, youngest first."""
+        return [_trashed(row) for row in self._db.all(f"{_TRASH} WHERE path = ? ORDER BY at_us DESC, id DESC", (path,))]
+
+    def oldest_trash(self, limit: int) -> list[Trashed]:
+        """What has been in trash/ for the longest, oldest first."""
+        return [_trashed(row) for row in self._db.all(f"{_TRASH} ORDER BY at_us, id LIMIT ?", (limit,))]
+
+    def trash_since(self, us: int, limit: int) -> list[Trashed]:
+        """What went to trash/ at `us` (µs since 1970) or later, oldest first."""
+        return [
+            _trashed(row) for row in self._db.all(f"{_TRASH} WHERE at_us >= ? ORDER BY at_us, id LIMIT ?", (us, limit))
+        ]
+
+    def trash_bytes(self) -> int:
+        """The size of all trash, in bytes."""
+        return self._total()[1]
+
+    def trash_count(self) -> int:
+        """How many paths lie in trash/."""
+        return self._total()[0]
+
+    def _total(self) -> tuple[int, int]:
+        n, size = self._db.one("SELECT n, bytes FROM trash_total") or (0, 0)
+        return int(n), int(size)
+
+
+def _trashed(row: tuple[Any, ...]) -> Trashed:
+    name, path, stat, digest, reason, source, at_us = row
+    return Trashed(RelPath(name), RelPath(path), _stat(stat), digest, Keep(reason), source, at_us)

@@ -1,0 +1,59 @@
+"""What is remembered of the nodes that spoke to this one."""
+
+import dataclasses
+
+from sidecar.index.database import Table
+
+_MEET = """
+    INSERT INTO peers (region, node, epoch, run, seq, cursor, first_us, contact_us) VALUES (?, ?, ?, ?, ?, 0, ?, ?)
+    ON CONFLICT (region, node) DO UPDATE SET
+        cursor = CASE WHEN epoch = excluded.epoch THEN cursor ELSE 0 END,
+        epoch = excluded.epoch, run = excluded.run, seq = excluded.seq, contact_us = excluded.contact_us
+"""
+_PEER = "SELECT region, node, epoch, run, seq, cursor, first_us, contact_us FROM peers"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Peer:
+    """One node of a region: its epoch, the last `run` seen of it and the highest `seq` of that run, and `cursor`, its
+    seq up to which everything is settled here. Times in µs since 1970."""
+
+    region: str
+    node: str
+    epoch: int
+    run: int
+    seq: int
+    cursor: int
+    first_us: int
+    contact_us: int
+
+
+class PeerTable(Table):
+    """The part of the index that knows the peers."""
+
+    def peer(self, region: str, node: str) -> Peer | None:
+        """What is known of a node."""
+        row = self._db.one(f"{_PEER} WHERE region = ? AND node = ?", (region, node))
+        return Peer(*row) if row is not None else None
+
+    def peers(self) -> list[Peer]:
+        """Every node that is known, by region and name."""
+        return [Peer(*row) for row in self._db.all(f"{_PEER} ORDER BY region, node")]
+
+    def meet(self, region: str, node: str, epoch: int, run: int, seq: int, now_us: int) -> None:
+        """A node said hello. A new epoch clears what was settled of the old one."""
+        self._db.run(_MEET, (region, node, epoch, run, seq, now_us, now_us))
+
+    def heard(self, region: str, node: str, seq: int, now_us: int) -> None:
+        """A node lives, and has given `seq` in the run that it named in hello."""
+        sql = "UPDATE peers SET seq = max(seq, ?), contact_us = ? WHERE region = ? AND node = ?"
+        self._db.run(sql, (seq, now_us, region, node))
+
+    def set_cursor(self, region: str, node: str, epoch: int, cursor: int) -> None:
+        """Everything up to `cursor` of this epoch of a node is settled here; another epoch's is ignored."""
+        sql = "UPDATE peers SET cursor = ?, seq = max(seq, ?) WHERE region = ? AND node = ? AND epoch = ?"
+        self._db.run(sql, (cursor, cursor, region, node, epoch))
+
+    def forget_peer(self, region: str, node: str) -> None:
+        """Nothing is known of this node any more."""
+        self._db.run("DELETE FROM peers WHERE region = ? AND node = ?", (region, node))

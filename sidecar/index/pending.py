@@ -1,0 +1,43 @@
+"""What a batch is about to rename into the root: written before the first rename, read after a crash."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from sidecar.core.intent import Intent
+from sidecar.core.paths import RelPath
+from sidecar.index.database import Table
+from sidecar.index.faults import IndexDamaged
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_intent: Final = msgspec.msgpack.Decoder(Intent).decode
+
+
+class PendingTable(Table):
+    """The part of the index that knows what is being applied. A path has one intent, the last."""
+
+    def intend(self, intents: Iterable[Intent]) -> None:
+        """These are about to be applied: committed when this returns, or with the transaction around it."""
+        with self._db.transaction():
+            for intent in intents:
+                self._db.run(
+                    "INSERT OR REPLACE INTO pending (path, intent) VALUES (?, ?)", (intent.path, _encode(intent))
+                )
+
+    def clear_intents(self, paths: Iterable[RelPath]) -> None:
+        """These were applied, or will not be: call it in the transaction that writes their rows."""
+        with self._db.transaction():
+            for path in paths:
+                self._db.run("DELETE FROM pending WHERE path = ?", (path,))
+
+    def intents(self) -> list[Intent]:
+        """What was being applied when the run before this one ended, by path.
+
+        Raises:
+            IndexDamaged: one does not decode.
+        """
+        try:
+            return [_intent(raw) for (raw,) in self._db.all("SELECT intent FROM pending ORDER BY path")]
+        except msgspec.MsgspecError as error:
+            raise IndexDamaged(f"an intent does not decode: {error}") from error

@@ -1,0 +1,191 @@
+"""One row a path."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from sidecar.core import version as versions
+from sidecar.core.entry import Flag, Kind, Row, Stat, Version
+from sidecar.core.paths import MAX_NAME, ROOT, RelPath
+from sidecar.index.database import Table
+from sidecar.index.faults import IndexDamaged
+
+PAGE: Final = 1000
+"""Rows read at a time by what goes through many."""
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_version: Final = msgspec.msgpack.Decoder(Version).decode
+_stat: Final = msgspec.msgpack.Decoder(Stat).decode
+_FLAGS: Final = tuple(Flag(bits) for bits in range(1 << len(Flag)))
+
+
+def _select(condition: str) -> str:
+    return f"SELECT parent, name, version, stat, hash, seq, flags FROM rows {condition}"  # noqa: S608 - ours
+
+
+_GET: Final = _select("WHERE parent = ? AND name = ?")
+_SINCE: Final = _select("WHERE seq > ? ORDER BY seq LIMIT ?")
+_BY_INODE: Final = _select("WHERE ino = ?")
+_CHILDREN: Final = _select("WHERE parent = ? ORDER BY name")
+_LIVE_CHILDREN: Final = _select("WHERE parent = ? AND kind <> 0 ORDER BY name")
+_BENEATH: Final = _select("WHERE (parent, name) > (?, ?) AND parent < ? ORDER BY parent, name LIMIT ?")
+_OLD_TOMBSTONES: Final = _select("WHERE gone_us < ? ORDER BY gone_us LIMIT ?")
+_PUT: Final = """
+    INSERT INTO rows (seq, parent, name, kind, ino, gone_us, flags, version, stat, hash)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (parent, name) DO UPDATE SET
+        seq = excluded.seq, kind = excluded.kind, ino = excluded.ino, gone_us = excluded.gone_us,
+        flags = excluded.flags, version = excluded.version, stat = excluded.stat, hash = excluded.hash
+"""
+_PUT_STAT: Final = """
+    UPDATE rows SET kind = ?, ino = ?, gone_us = ?, flags = ?, stat = ?, hash = ?
+    WHERE seq = ? AND parent = ? AND name = ?
+"""
+_REMOVE: Final = "DELETE FROM rows WHERE parent = ? AND name = ? RETURNING seq"
+
+
+class Rows(Table):
+    """The rows: `core.store.RowStore`, and what only the engine's own loops ask."""
+
+    # -- the port
+
+    def get(self, path: RelPath) -> Row | None:
+        """The row of `path`, None if there is none."""
+        found = self._db.all(_GET, _split(path))
+        return _row(found[0]) if found else None
+
+    def put(self, row: Row) -> Row:
+        """Store a row whose version changed, whatever its `seq` says; returns it with its new seq, the highest."""
+        db = self._db
+        seq = db.seq + 1
+        kind, ino, gone_us, stat = _of_stat(row)
+        parent, name = _split(row.path)
+        flags = row.flags.value
+        db.run(_PUT, (seq, parent, name, kind, ino, gone_us, flags, _encode(row.version), stat, row.hash))
+        db.seq = seq
+        db.written += 1
+        return Row(row.path, row.version, row.stat, row.hash, seq, row.flags)
+
+    def put_stat(self, row: Row) -> Row:
+        """Store stat, hash and flags of a row of which only what lies in the root changed: version and seq stay as they
+        are stored. A path without a row is put. Returns what is stored then."""
+        if self._restated(row):
+            return row
+        stored = self.get(row.path)
+        if stored is None:
+            return self.put(row)
+        row = Row(row.path, stored.version, row.stat, row.hash, stored.seq, row.flags)
+        self._restated(row)
+        return row
+
+    def _restated(self, row: Row) -> bool:
+        kind, ino, gone_us, stat = _of_stat(row)
+        arguments = (kind, ino, gone_us, row.flags.value, stat, row.hash, row.seq, *_split(row.path))
+        done = self._db.run(_PUT_STAT, arguments) > 0
+        self._db.written += done
+        return done
+
+    def remove(self, path: RelPath) -> None:
+        """Forget a path without a tombstone; its seq is not given again."""
+        with self._db.transaction():
+            for (seq,) in self._db.all(_REMOVE, _split(path)):
+                self._db.written += 1
+                if seq == self._db.seq:
+                    self._db.run("UPDATE node SET removed_seq = ?", (seq,))
+
+    def children(self, directory: RelPath, *, live_only: bool = False) -> list[Row]:
+        """The rows directly in `directory`, by name; `live_only`: those that say something lies there."""
+        return [_row(found) for found in self._db.all(_LIVE_CHILDREN if live_only else _CHILDREN, (directory,))]
+
+    def beneath(self, directory: RelPath, *, live_only: bool = False) -> Iterator[Row]:
+        """The rows at any depth in `directory` (`ROOT`: all), each once, a directory before what is in it.
+
+        Rows may be written meanwhile: those that were not passed yet are seen as they are then.
+        """
+        # the names directly in it, then every parent that begins with "directory/": "/" + 1 is "0"
+        ranges = (
+            [(directory, directory + b"\0"), (directory + b"/", directory + b"0")]
+            if directory
+            else [(ROOT, b"\xff" * (MAX_NAME + 1))]
+        )
+        for first, end in ranges:
+            at: tuple[bytes, bytes] = (first, b"")
+            while page := self._db.all(_BENEATH, (*at, end, PAGE)):
+                at = (page[-1][0], page[-1][1])
+                for found in page:
+                    row = _row(found)
+                    if row.stat is not None or not live_only:
+                        yield row
+
+    def by_inode(self, ino: int) -> list[Row]:
+        """The rows that say this inode lies there."""
+        return [_row(found) for found in self._db.all(_BY_INODE, (_signed(ino),))]
+
+    def since(self, seq: int, limit: int) -> list[Row]:
+        """The first `limit` rows above `seq`, in the order of their seq."""
+        return [_row(found) for found in self._db.all(_SINCE, (seq, limit))]
+
+    def max_seq(self) -> int:
+        """The highest seq ever given, 0 at first."""
+        return self._db.seq
+
+    # -- what only the index answers
+
+    def get_many(self, paths: Iterable[RelPath]) -> dict[RelPath, Row]:
+        """The rows of those paths that have one."""
+        return {path: row for path in paths if (row := self.get(path)) is not None}
+
+    def flagged(self, flag: Flag, limit: int = -1) -> list[Row]:
+        """The rows with any of the marks in `flag`; at most `limit`, -1: all."""
+        marks = ", ".join(str(bits) for bits in range(1, len(_FLAGS)) if bits & flag)
+        sql = _select(f"WHERE flags IN ({marks}) AND flags <> 0 LIMIT ?")
+        return [_row(found) for found in self._db.all(sql, (limit,))]
+
+    def racy(self, limit: int = -1) -> list[Row]:
+        """The rows whose stat proves nothing yet."""
+        return self.flagged(Flag.RACY, limit)
+
+    def tombstones_older_than(self, us: int, limit: int) -> list[Row]:
+        """Rows of paths where nothing lies and that nobody has written since `us` (µs since 1970), oldest first."""
+        return [_row(found) for found in self._db.all(_OLD_TOMBSTONES, (us, limit))]
+
+    def counts(self) -> dict[Kind, int]:
+        """How many paths there are of each kind; `TOMBSTONE`: where nothing lies. Costs the same for any number."""
+        return {Kind(kind): n for kind, n in self._db.all("SELECT kind, n FROM row_counts ORDER BY kind")}
+
+    @property
+    def rows_written(self) -> int:
+        """Rows written since the index was opened: put, put_stat and remove."""
+        return self._db.written
+
+
+def _split(path: RelPath) -> tuple[bytes, bytes]:
+    parent, _, name = path.rpartition(b"/")
+    return parent, name
+
+
+def _signed(ino: int) -> int:
+    # SQLite's integers are signed: the upper half of the inode numbers (some overlay and network file systems) wraps
+    return ino if ino < 1 << 63 else ino - (1 << 64)
+
+
+def _of_stat(row: Row) -> tuple[int, int | None, int | None, bytes | None]:
+    if row.stat is None:
+        return 0, None, versions.newest(row.version), None
+    return row.stat.kind.value, _signed(row.stat.ino), None, _encode(row.stat)
+
+
+def _row(found: tuple[Any, ...]) -> Row:
+    parent, name, version, stat, digest, seq, flags = found
+    try:
+        return Row(
+            parent + b"/" + name if parent else name,
+            _version(version),
+            _stat(stat) if stat is not None else None,
+            digest,
+            seq,
+            _FLAGS[flags],
+        )
+    except (msgspec.MsgspecError, IndexError) as error:
+        raise IndexDamaged(f"the row of {name!r} does not decode: {error}") from error

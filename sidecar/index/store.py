@@ -1,0 +1,103 @@
+"""The index of a node as the engine uses it."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from sidecar.index import files, migrate, node
+from sidecar.index.database import Database, connect
+from sidecar.index.faults import IndexDamaged, translated
+from sidecar.index.kept import KeptTables
+from sidecar.index.node import NodeTable, Stop
+from sidecar.index.peers import PeerTable
+from sidecar.index.pending import PendingTable
+from sidecar.index.rows import Rows
+
+
+class Index(Rows, NodeTable, PeerTable, PendingTable, KeptTables):
+    """Everything that a node knows. Made by `Index.open`; used from the thread that opened it, but for `sync` and
+    `checkpoint`."""
+
+    def __init__(self, db: Database, path: Path, random: Callable[[], int]) -> None:
+        NodeTable.__init__(self, db, random)
+        self._path = path
+        self._checkpointed = 0
+        self.new = False
+        """was it made just now?"""
+
+    @classmethod
+    def open(cls, path: Path, random: Callable[[], int]) -> "Index":
+        """Open the index at `path`; made, with an epoch drawn from `random` (63 random bits), if it is not there.
+
+        Raises:
+            IndexDamaged: it is no index (see `files.quarantine`); the connection is closed.
+            EnvironmentFault: it is a newer release's, or cannot be opened.
+        """
+        connection = connect(path)
+        try:
+            migrate.bring_up(connection, path, migrate.steps())
+            index = cls(Database(connection), path, random)
+            index._load()
+        except BaseException:
+            connection.close()
+            raise
+        return index
+
+    def _load(self) -> None:
+        self.new = not node.load(self._db)
+        if self.new:
+            self.create()
+            files.checkpoint(self._path)
+            self.sync()
+            files.sync_directory(self._path.parent)
+
+    def check(self) -> None:
+        """Read the whole file: for after a power loss; a second for some hundred thousand rows.
+
+        Raises:
+            IndexDamaged: something in it does not fit together.
+        """
+        found = self._db.all("PRAGMA quick_check(1)")
+        if found != [("ok",)]:
+            raise IndexDamaged(str(found[0][0]))
+
+    def start_run(self, boot_id: str, now_us: int) -> Stop:
+        """Draw the number of this run and record it with its first seq, durably; how the run before it ended."""
+        before = self.start(boot_id, now_us)
+        self.sync()
+        return before
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """See `Database.transaction`: all or nothing, blocks nest, never await inside."""
+        return self._db.transaction()
+
+    def sync(self) -> None:
+        """Every commit made before the call survives a power loss when it returns. For an executor."""
+        files.sync(self._path)
+
+    def checkpoint(self) -> files.Checkpoint | None:
+        """Move the log into the index, for an executor, one at a time; None: nothing was written since the last one."""
+        written = files.wal_of(self._path).stat().st_mtime_ns
+        if written == self._checkpointed:
+            return None
+        done = files.checkpoint(self._path)
+        self._checkpointed = files.wal_of(self._path).stat().st_mtime_ns if done.pages == done.moved else 0
+        return done
+
+    def wal_bytes(self) -> int:
+        """The size of the log, in bytes."""
+        return files.wal_of(self._path).stat().st_size
+
+    def stop(self) -> None:
+        """End this run in order: marked clean, durably, and closed."""
+        self.mark_clean()
+        self.sync()
+        self.close()
+
+    def close(self) -> None:
+        """Close without a mark, as a crash would."""
+        try:
+            self._db.close()
+        except sqlite3.Error as error:
+            raise translated(error) from error
