@@ -62,9 +62,9 @@ class NodeTable(Table):
         return self._db.node.last_counter
 
     @property
-    def found_done(self) -> bool:
-        """Has everything that the first scan found a version?"""
-        return self._db.node.found_done
+    def finding(self) -> bool:
+        """Is what the first scans meet found, not written? So it is until `found_done`."""
+        return not self._db.node.found_done
 
     def set_node(self, name: str) -> None:
         """Keep the name of this node."""
@@ -78,8 +78,8 @@ class NodeTable(Table):
         """A dot with this counter was given."""
         self._change(last_counter=counter)
 
-    def set_found_done(self) -> None:
-        """The first scan's finds are judged."""
+    def found_done(self) -> None:
+        """Everything that the first scan found has a version."""
         self._change(found_done=True)
 
     def start(self, boot_id: str, now_us: int) -> Stop:

@@ -25,8 +25,11 @@ class PendingTable(Table):
                     "INSERT OR REPLACE INTO pending (path, intent) VALUES (?, ?)", (intent.path, _encode(intent))
                 )
 
-    def clear_intents(self, paths: Iterable[RelPath]) -> None:
-        """These were applied, or will not be: call it in the transaction that writes their rows."""
+    def clear_intents(self, paths: Iterable[RelPath] | None = None) -> None:
+        """These (None: all) were applied, or will not be: call it in the transaction that writes their rows."""
+        if paths is None:
+            self._db.run("DELETE FROM pending")
+            return
         with self._db.transaction():
             for path in paths:
                 self._db.run("DELETE FROM pending WHERE path = ?", (path,))
