@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sidecar.errors import EnvironmentFault
-from sidecar.index.faults import translated
+from sidecar.index.faults import FOREIGN, translated
 
 BUSY_WAIT: Final = 5.0
 """Seconds for which a commit waits for another process, or for the end of a checkpoint."""
@@ -54,14 +54,14 @@ class Database:
         """Run one statement; the number of rows that it changed."""
         try:
             return self._connection.execute(sql, arguments).rowcount
-        except sqlite3.Error as error:
+        except FOREIGN as error:
             raise translated(error) from error
 
     def all(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
         """Every row that a query finds: no cursor stays open, so that writes between two pages are safe."""
         try:
             return self._connection.execute(sql, arguments).fetchall()
-        except sqlite3.Error as error:
+        except FOREIGN as error:
             raise translated(error) from error
 
     def one(self, sql: str, arguments: Sequence[Any] = ()) -> Any | None:  # noqa: ANN401 - a row of whatever was asked
@@ -117,11 +117,11 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     try:
         connection = sqlite3.connect(path, timeout=BUSY_WAIT, isolation_level=None, cached_statements=_STATEMENTS)
-    except sqlite3.Error as error:
+    except FOREIGN as error:
         raise translated(error) from error
     try:
         _prepare(connection)
-    except sqlite3.Error as error:
+    except FOREIGN as error:
         connection.close()
         raise translated(error) from error
     except EnvironmentFault:

@@ -6,6 +6,8 @@ from typing import Final
 from sidecar.errors import EnvironmentFault, GeorootError, NeedsHelp, Retryable
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+FOREIGN: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite's module raises."""
 _REFUSED: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 
 
@@ -24,9 +26,13 @@ class IndexBusy(Retryable):
     """Another process has been writing the index for longer than we wait: the transaction was rolled back."""
 
 
-def translated(error: sqlite3.Error) -> GeorootError:
+def translated(error: sqlite3.Error | UnicodeDecodeError) -> GeorootError:
     """`error` as one of ours."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    extended = getattr(error, "sqlite_errorcode", None)
+    if isinstance(error, UnicodeDecodeError) or (extended is None and isinstance(error, sqlite3.OperationalError)):
+        # the module's own: a text in a row, or a name in SQLite's message, is not UTF-8
+        return IndexDamaged(str(error))
+    code = (extended or sqlite3.SQLITE_ERROR) & 0xFF
     if code in _DAMAGED:
         return IndexDamaged(str(error))
     if code == sqlite3.SQLITE_FULL:

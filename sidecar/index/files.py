@@ -1,21 +1,46 @@
 """The files of an index: index.db, its log index.db-wal, copies of older schemas, and what was set aside as damaged."""
 
 import dataclasses
+import fcntl
 import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from sidecar.errors import EnvironmentFault
 from sidecar.index.database import BUSY_WAIT
-from sidecar.index.faults import translated
+from sidecar.index.faults import FOREIGN, translated
 
+WAL_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes up to which the log may grow before a checkpoint makes the loop wait, and to which it is cut afterwards."""
 _SUFFIXES: Final = ("", "-wal", "-shm")
 
 
 def wal_of(path: Path) -> Path:
     """The log of the index at `path`."""
     return path.with_name(path.name + "-wal")
+
+
+def lock(path: Path) -> int:
+    """A descriptor that keeps every other process from opening the index at `path`, until it is closed or its holder
+    dies.
+
+    Raises:
+        EnvironmentFault: another process has it, or it cannot be made.
+    """
+    try:
+        descriptor = os.open(path.with_name(path.name + "-lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise EnvironmentFault("state", f"{path.parent}: {error.strerror}", "check the owner and mode of it") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise EnvironmentFault(
+            "state", f"another sidecar has {path} open ({error.strerror})", "run one sidecar for each volume"
+        ) from error
+    return descriptor
 
 
 def sync(path: Path) -> None:
@@ -47,20 +72,29 @@ class Checkpoint:
     moved: int
 
 
-def checkpoint(path: Path) -> Checkpoint:
+def checkpoint(path: Path, wal_limit: int = WAL_LIMIT) -> Checkpoint:
     """Move the log into the index, over a connection of its own, while the loop goes on writing. For an executor.
 
-    The first write after a complete checkpoint begins the log anew, for which SQLite syncs its header: that write is
-    made here, so that the loop does not wait for the disk.
+    A loop that never pauses would keep the log from ever being moved as a whole: above `wal_limit` bytes it waits for
+    the rest of it, some milliseconds.
     """
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_WAIT, isolation_level=None)) as connection:
-            _, pages, moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if pages == moved > 1:
+            connection.execute(f"PRAGMA journal_size_limit = {wal_limit}")
+            done = _move(connection, "PASSIVE")
+            if done.moved < done.pages and wal_of(path).stat().st_size > wal_limit:
+                done = _move(connection, "RESTART")
+            if done.pages == done.moved > 1:
+                # the first write now begins the log anew, for which SQLite syncs its header: better here than there
                 connection.execute("UPDATE node SET checkpoints = checkpoints + 1")
-            return Checkpoint(pages, moved)
-    except sqlite3.Error as error:
+            return done
+    except FOREIGN as error:
         raise translated(error) from error
+
+
+def _move(connection: sqlite3.Connection, how: str) -> Checkpoint:
+    _, pages, moved = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+    return Checkpoint(pages, moved)
 
 
 def keep_copy(connection: sqlite3.Connection, path: Path, version: int) -> Path:

@@ -9,10 +9,23 @@ from sidecar.core.entry import Stat
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Keep
 from sidecar.index.database import Table
+from sidecar.index.faults import IndexDamaged
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _stat: Final = msgspec.msgpack.Decoder(Stat).decode
-_TRASH: Final = "SELECT name, path, stat, hash, reason, source, at_us FROM trash"
+
+
+def _select(condition: str) -> str:
+    return f"SELECT name, path, stat, hash, reason, source, at_us FROM trash {condition}"  # noqa: S608 - ours
+
+
+_WITH_HASH: Final = _select("WHERE hash = ? AND hash <> x'' ORDER BY at_us DESC LIMIT 1")
+_OF_PATH: Final = _select("WHERE path = ? ORDER BY at_us DESC")
+_OLDEST: Final = _select("ORDER BY at_us LIMIT ?")
+_SINCE: Final = _select("WHERE at_us >= ? ORDER BY at_us LIMIT ?")
+_CONFLICT_WITH_HASH: Final = "SELECT path, hash, since_us FROM conflicts WHERE hash = ? LIMIT 1"
+_CONFLICTS_OF_PATH: Final = "SELECT path, hash, since_us FROM conflicts WHERE path = ? ORDER BY since_us"
+_CONFLICTS: Final = "SELECT path, hash, since_us FROM conflicts ORDER BY path, since_us"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,14 +72,11 @@ class KeptTables(Table):
 
     def has_conflict(self, digest: bytes) -> bool:
         """Are these bytes in conflicts/?"""
-        return self._db.one("SELECT 1 FROM conflicts WHERE hash = ? LIMIT 1", (digest,)) is not None
+        return self._db.one(_CONFLICT_WITH_HASH, (digest,)) is not None
 
     def conflicts(self, path: RelPath | None = None) -> list[Conflict]:
         """What lies in conflicts/, or what of it is for `path`; by path, oldest first."""
-        if path is None:
-            rows = self._db.all("SELECT path, hash, since_us FROM conflicts ORDER BY path, since_us")
-        else:
-            rows = self._db.all("SELECT path, hash, since_us FROM conflicts WHERE path = ? ORDER BY since_us", (path,))
+        rows = self._db.all(_CONFLICTS) if path is None else self._db.all(_CONFLICTS_OF_PATH, (path,))
         return [Conflict(*row) for row in rows]
 
     # -- trash
@@ -86,24 +96,20 @@ class KeptTables(Table):
 
     def trash_with(self, digest: bytes) -> RelPath | None:
         """The name in trash/ of a file with these bytes, the youngest."""
-        row = self._db.one(
-            "SELECT name FROM trash WHERE hash = ? AND hash <> x'' ORDER BY at_us DESC LIMIT 1", (digest,)
-        )
+        row = self._db.one(_WITH_HASH, (digest,))
         return RelPath(row[0]) if row is not None else None
 
     def trash_of(self, path: RelPath) -> list[Trashed]:
         """What was at `path`, youngest first."""
-        return [_trashed(row) for row in self._db.all(f"{_TRASH} WHERE path = ? ORDER BY at_us DESC, id DESC", (path,))]
+        return [_trashed(row) for row in self._db.all(_OF_PATH, (path,))]
 
     def oldest_trash(self, limit: int) -> list[Trashed]:
         """What has been in trash/ for the longest, oldest first."""
-        return [_trashed(row) for row in self._db.all(f"{_TRASH} ORDER BY at_us, id LIMIT ?", (limit,))]
+        return [_trashed(row) for row in self._db.all(_OLDEST, (limit,))]
 
     def trash_since(self, us: int, limit: int) -> list[Trashed]:
         """What went to trash/ at `us` (µs since 1970) or later, oldest first."""
-        return [
-            _trashed(row) for row in self._db.all(f"{_TRASH} WHERE at_us >= ? ORDER BY at_us, id LIMIT ?", (us, limit))
-        ]
+        return [_trashed(row) for row in self._db.all(_SINCE, (us, limit))]
 
     def trash_bytes(self) -> int:
         """The size of all trash, in bytes."""
@@ -120,4 +126,7 @@ class KeptTables(Table):
 
 def _trashed(row: tuple[Any, ...]) -> Trashed:
     name, path, stat, digest, reason, source, at_us = row
-    return Trashed(RelPath(name), RelPath(path), _stat(stat), digest, Keep(reason), source, at_us)
+    try:
+        return Trashed(RelPath(name), RelPath(path), _stat(stat), digest, Keep(reason), source, at_us)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise IndexDamaged(f"what is known of {name!r} in the trash does not decode: {error}") from error

@@ -10,7 +10,7 @@ import structlog
 
 from sidecar.errors import EnvironmentFault
 from sidecar.index import files
-from sidecar.index.faults import IndexDamaged, translated
+from sidecar.index.faults import FOREIGN, IndexDamaged, translated
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ def bring_up(connection: sqlite3.Connection, path: Path, wanted: dict[int, str])
     """
     try:
         _bring_up(connection, path, wanted)
-    except sqlite3.Error as error:
+    except FOREIGN as error:
         raise translated(error) from error
 
 

@@ -1,13 +1,13 @@
 """The index of a node as the engine uses it."""
 
-import sqlite3
+import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 
 from sidecar.index import files, migrate, node
 from sidecar.index.database import Database, connect
-from sidecar.index.faults import IndexDamaged, translated
+from sidecar.index.faults import FOREIGN, IndexDamaged, translated
 from sidecar.index.kept import KeptTables
 from sidecar.index.node import NodeTable, Stop
 from sidecar.index.peers import PeerTable
@@ -19,9 +19,10 @@ class Index(Rows, NodeTable, PeerTable, PendingTable, KeptTables):
     """Everything that a node knows. Made by `Index.open`; used from the thread that opened it, but for `sync` and
     `checkpoint`."""
 
-    def __init__(self, db: Database, path: Path, random: Callable[[], int]) -> None:
+    def __init__(self, db: Database, path: Path, lock: int, random: Callable[[], int]) -> None:
         NodeTable.__init__(self, db, random)
         self._path = path
+        self._lock = lock
         self._checkpointed = 0
         self.new = False
         """was it made just now?"""
@@ -32,17 +33,17 @@ class Index(Rows, NodeTable, PeerTable, PendingTable, KeptTables):
 
         Raises:
             IndexDamaged: it is no index (see `files.quarantine`); the connection is closed.
-            EnvironmentFault: it is a newer release's, or cannot be opened.
+            EnvironmentFault: it is a newer release's, another process has it open, or it cannot be opened.
         """
-        connection = connect(path)
-        try:
+        with ExitStack() as opened:
+            lock = files.lock(path)
+            opened.callback(os.close, lock)
+            connection = opened.enter_context(closing(connect(path)))
             migrate.bring_up(connection, path, migrate.steps())
-            index = cls(Database(connection), path, random)
+            index = cls(Database(connection), path, lock, random)
             index._load()
-        except BaseException:
-            connection.close()
-            raise
-        return index
+            opened.pop_all()
+            return index
 
     def _load(self) -> None:
         self.new = not node.load(self._db)
@@ -96,8 +97,13 @@ class Index(Rows, NodeTable, PeerTable, PendingTable, KeptTables):
         self.close()
 
     def close(self) -> None:
-        """Close without a mark, as a crash would."""
+        """Close without a mark, as a crash would; closed again, nothing happens."""
+        if self._lock < 0:
+            return
+        lock, self._lock = self._lock, -1
         try:
             self._db.close()
-        except sqlite3.Error as error:
+        except FOREIGN as error:
             raise translated(error) from error
+        finally:
+            os.close(lock)

@@ -6,7 +6,7 @@ CREATE TABLE conflicts (
     PRIMARY KEY (hash, path)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX conflicts_by_path ON conflicts (path);
+CREATE INDEX conflicts_by_path ON conflicts (path, since_us);
 
 -- What left the web root and lies in trash/.
 CREATE TABLE trash (
@@ -23,7 +23,7 @@ CREATE TABLE trash (
 
 CREATE INDEX trash_by_path ON trash (path, at_us);
 CREATE INDEX trash_by_time ON trash (at_us);
-CREATE INDEX trash_by_hash ON trash (hash) WHERE hash <> x'';
+CREATE INDEX trash_by_hash ON trash (hash, at_us) WHERE hash <> x'';
 
 -- How much lies there, without adding it up.
 CREATE TABLE trash_total (

@@ -1,0 +1,59 @@
+"""A store of rows over a dict: what the simulation runs on, held to the same conformance suite as SQLite."""
+
+from collections.abc import Iterator
+
+from sidecar.core import paths
+from sidecar.core.entry import Row
+from sidecar.core.paths import RelPath
+
+
+class MemoryStore:
+    """`core.store.RowStore` without a disk. `copy()` is what a snapshot of the volume, or a crash, leaves."""
+
+    def __init__(self) -> None:
+        self._rows: dict[RelPath, Row] = {}
+        self._seq = 0
+
+    def copy(self) -> "MemoryStore":
+        """The store as it is now."""
+        other = MemoryStore()
+        other._rows, other._seq = dict(self._rows), self._seq
+        return other
+
+    def get(self, path: RelPath) -> Row | None:
+        return self._rows.get(path)
+
+    def put(self, row: Row) -> Row:
+        self._seq += 1
+        stored = Row(row.path, row.version, row.stat, row.hash, self._seq, row.flags)
+        self._rows[row.path] = stored
+        return stored
+
+    def put_stat(self, row: Row) -> Row:
+        old = self._rows.get(row.path)
+        if old is None:
+            return self.put(row)
+        stored = Row(row.path, old.version, row.stat, row.hash, old.seq, row.flags)
+        self._rows[row.path] = stored
+        return stored
+
+    def remove(self, path: RelPath) -> None:
+        self._rows.pop(path, None)
+
+    def children(self, directory: RelPath) -> list[Row]:
+        return [self._rows[path] for path in sorted(self._rows) if paths.parent(path) == directory]
+
+    def beneath(self, directory: RelPath) -> Iterator[Row]:
+        inside = [path for path in self._rows if paths.beneath(path, directory)]
+        for path in sorted(inside, key=lambda p: (paths.parent(p), p)):
+            if path in self._rows:
+                yield self._rows[path]
+
+    def by_inode(self, ino: int) -> list[Row]:
+        return [row for row in self._rows.values() if row.stat is not None and row.stat.ino == ino]
+
+    def since(self, seq: int, limit: int) -> list[Row]:
+        return sorted((row for row in self._rows.values() if row.seq > seq), key=lambda row: row.seq)[:limit]
+
+    def max_seq(self) -> int:
+        return self._seq

@@ -1,0 +1,139 @@
+"""What survives a power loss: the log as far as it was synced, and what a checkpoint moved."""
+
+import os
+import random
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sidecar.core.paths import RelPath
+from sidecar.index import files
+from sidecar.index.store import Index
+from tests.unit.index.conformance import row
+from tests.unit.index.conftest import Opener
+
+SALT = slice(16, 24)
+"""Of the log's header: another one whenever the log begins anew."""
+
+
+def after_power_loss(path: Path, folder: Path, log: bytes) -> list[RelPath]:
+    """The paths of the index that a machine finds whose disk has the file as it is and only these bytes of the log."""
+    folder.mkdir()
+    shutil.copy(path, folder)
+    files.wal_of(folder / path.name).write_bytes(log)
+    index = Index.open(folder / path.name, lambda: 9)
+    index.check()
+    found = [got.path for got in index.since(0, 99_999)]
+    index.close()
+    return found
+
+
+def test_sync_comes_after_the_commits_and_syncs_the_log(
+    index: Index, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.checkpoint()
+    synced: list[bytes] = []
+
+    def fdatasync(descriptor: int) -> None:
+        assert os.path.samestat(os.fstat(descriptor), files.wal_of(path).stat())
+        synced.append(files.wal_of(path).read_bytes())
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    index.put(row(b"a"))
+    assert [] == synced
+    index.sync()
+    index.put(row(b"b"))
+    assert 1 == len(synced)
+    assert [b"a"] == after_power_loss(path, tmp_path / "after", synced[0])
+
+
+def test_a_start_and_an_orderly_stop_are_durable(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = opened()
+    synced: list[str] = []
+    monkeypatch.setattr(
+        os, "fdatasync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")[-4:])
+    )
+    index.start_run("boot", 1)
+    assert ["-wal"] == synced
+    index.stop()
+    assert ["-wal", "-wal"] == synced
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_log_torn_anywhere_is_a_prefix_of_the_commits(opened: Opener, path: Path, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    index = opened()
+    index.checkpoint()
+    expected: list[RelPath] = []
+    for number in range(60):
+        with index.transaction():
+            for each in range(chance.randrange(1, 6)):
+                expected.append(RelPath(b"d%d/%d" % (number, each)))
+                index.put(row(expected[-1], ino=len(expected)))
+    log = bytearray(files.wal_of(path).read_bytes())
+    cut = chance.randrange(len(log))
+    log[cut : cut + 4096] = chance.randbytes(min(4096, len(log) - cut)) if seed % 2 else b""
+    found = after_power_loss(path, tmp_path / "after", bytes(log))
+    assert expected[: len(found)] == found
+    assert len(found) == len(expected) or expected[len(found)].endswith(b"/0"), "half a transaction"
+
+
+def test_a_checkpoint_moves_the_log_while_the_index_is_open(index: Index, path: Path, tmp_path: Path) -> None:
+    index.put(row(b"a"))
+    in_a_thread(index.checkpoint)
+    assert [b"a"] == after_power_loss(path, tmp_path / "after", b"")
+    index.put(row(b"b"))
+    index.sync()
+    assert [b"a", b"b"] == [got.path for got in index.since(0, 9)]
+
+
+def test_the_first_write_after_a_checkpoint_need_not_begin_the_log(index: Index, path: Path) -> None:
+    before = files.wal_of(path).read_bytes()[SALT]
+    index.put(row(b"a"))
+    in_a_thread(index.checkpoint)
+    after = files.wal_of(path).read_bytes()[SALT]
+    index.put(row(b"b"))
+    assert before != after == files.wal_of(path).read_bytes()[SALT]
+
+
+def test_a_checkpoint_without_a_write_since_the_last_one_does_nothing(index: Index, path: Path) -> None:
+    index.put(row(b"a"))
+    assert index.checkpoint() is not None
+    log = files.wal_of(path).read_bytes()
+    assert index.checkpoint() is None
+    assert index.checkpoint() is None
+    assert log == files.wal_of(path).read_bytes()
+
+
+def test_the_log_stays_bounded_under_a_writer_that_never_pauses(index: Index, path: Path) -> None:
+    limit, largest, rounds = 256 * 1024, 0, 0
+    done = threading.Event()
+
+    def checkpoints() -> None:
+        nonlocal rounds
+        for rounds in range(1, 16):  # noqa: B007 - counted
+            files.checkpoint(path, limit)
+        done.set()
+
+    thread = threading.Thread(target=checkpoints)
+    thread.start()
+    number = 0
+    while not done.is_set():
+        index.put(row(b"d/%d" % (number % 500), ino=number))
+        number += 1
+        largest = max(largest, index.wal_bytes())
+    thread.join()
+    assert 15 == rounds
+    assert number == index.max_seq()
+    files.checkpoint(path, limit)
+    assert limit >= index.wal_bytes(), f"it was {largest} after {number} writes"
+    index.check()
+
+
+def in_a_thread(work: Callable[[], object]) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()

@@ -1,0 +1,261 @@
+"""Opening an index: new, again, newer, older, another program's, damaged."""
+
+import random
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from sidecar.core.entry import Flag
+from sidecar.core.paths import ROOT, RelPath
+from sidecar.errors import EnvironmentFault, GeorootError
+from sidecar.index import files, migrate
+from sidecar.index.faults import IndexDamaged
+from sidecar.index.node import Run, Stop
+from sidecar.index.store import Index
+from tests.unit.index.conformance import row
+from tests.unit.index.conftest import Opener
+
+OURS = max(migrate.steps())
+NEXT = OURS + 1
+
+
+def raw(path: Path, *statements: str) -> list[tuple[object, ...]]:
+    """What the last of `statements` finds, over a connection that knows nothing of ours."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        return [connection.execute(statement).fetchall() for statement in statements][-1]
+
+
+# -- new, and again
+
+
+def test_a_new_index_says_so_and_has_an_epoch_of_its_own(index: Index) -> None:
+    assert index.new
+    assert (1001, "", 0, 0, True) == (
+        index.epoch,
+        index.node,
+        index.complete_since_us,
+        index.last_counter,
+        index.finding,
+    )
+
+
+def test_what_was_set_is_there_after_a_crash(opened: Opener, path: Path) -> None:
+    first = opened()
+    first.set_node("msk-1")
+    first.set_complete_since(5)
+    first.set_last_counter(6)
+    first.found_done()
+    again = Index.open(crashed(path), lambda: 9)
+    assert not again.new
+    assert (1001, "msk-1", 5, 6, False) == (
+        again.epoch,
+        again.node,
+        again.complete_since_us,
+        again.last_counter,
+        again.finding,
+    )
+    again.close()
+
+
+def test_a_random_number_fits_into_63_bits_and_is_never_0(path: Path) -> None:
+    index = Index.open(path, lambda: 1 << 64)
+    assert 1 == index.epoch
+    index.close()
+
+
+def test_a_start_records_its_run_with_its_first_seq(opened: Opener) -> None:
+    index = opened()
+    assert 0 == index.run
+    index.start_run("boot", 7)
+    index.put(row(b"a"))
+    index.put(row(b"a"))
+    index.stop()
+    index = opened()
+    index.start_run("boot", 8)
+    assert 1003 == index.run
+    assert [Run(1002, 1, 7), Run(1003, 3, 8)] == index.runs()
+
+
+def test_an_unclean_stop_is_told_from_a_clean_one(opened: Opener) -> None:
+    index = opened()
+    assert Stop(clean=True, boot_id="") == index.start_run("boot-1", 1)
+    index.close()
+    index = opened()
+    stop = index.start_run("boot-2", 2)
+    assert Stop(clean=False, boot_id="boot-1") == stop
+    assert stop.lost_power("boot-2")
+    assert not stop.lost_power("boot-1")
+    index.stop()
+    stop = opened().start_run("boot-3", 3)
+    assert Stop(clean=True, boot_id="boot-2") == stop
+    assert not stop.lost_power("boot-3")
+
+
+def test_a_new_epoch_knows_only_the_run_that_began_it(opened: Opener) -> None:
+    index = opened()
+    index.start_run("boot", 1)
+    index.stop()
+    index = opened()
+    index.start_run("boot", 2)
+    index.put(row(b"a"))
+    assert 1004 == index.renew_epoch(3) == index.epoch
+    assert [Run(1003, 2, 3)] == index.runs()
+
+
+def test_seq_goes_on_where_it_was_though_the_last_row_was_removed(opened: Opener) -> None:
+    index = opened()
+    index.put(row(b"a"))
+    index.put(row(b"b"))
+    index.remove(RelPath(b"b"))
+    index.close()
+    again = opened()
+    assert 2 == again.max_seq()
+    assert 3 == again.put(row(b"c")).seq
+
+
+# -- other schemas
+
+
+def test_the_steps_are_numbered_without_a_gap() -> None:
+    assert list(range(1, OURS + 1)) == list(migrate.steps())
+
+
+def test_an_older_index_is_copied_and_brought_forward(
+    opened: Opener, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = opened()
+    index.put(row(b"a"))
+    index.close()
+    newer = migrate.steps() | {
+        NEXT: "-- a column; and a comment\nALTER TABLE node ADD COLUMN motto TEXT;\nDELETE FROM rows;"
+    }
+    monkeypatch.setattr(migrate, "steps", lambda: newer)
+    assert [] == opened().since(0, 9)
+    assert [(NEXT,)] == raw(path, "PRAGMA user_version")
+    assert [(None,)] == raw(path, "SELECT motto FROM node")
+    monkeypatch.undo()
+    kept = Index.open(path.with_name(f"index.db.v{OURS}"), lambda: 9)
+    assert [b"a"] == [kept_row.path for kept_row in kept.since(0, 9)]
+    kept.close()
+
+
+def test_a_step_that_fails_leaves_the_index_as_it_was(
+    opened: Opener, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = opened()
+    index.put(row(b"a"))
+    index.close()
+    broken = migrate.steps() | {NEXT: "DELETE FROM rows;\nUPDATE nowhere SET at_all = 1;"}
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate, "steps", lambda: broken)
+        with pytest.raises(Exception, match="no such table: nowhere"):
+            opened()
+    assert [b"a"] == [kept.path for kept in opened().since(0, 9)]
+    assert [(OURS,)] == raw(path, "PRAGMA user_version")
+
+
+def test_a_newer_schema_is_refused_with_a_hint_and_left_alone(opened: Opener, path: Path) -> None:
+    opened().close()
+    raw(path, f"PRAGMA user_version = {NEXT}")
+    before = path.read_bytes()
+    with pytest.raises(EnvironmentFault) as caught:
+        opened()
+    assert (3, f"its index has schema {NEXT}, this release knows {OURS}") == (
+        caught.value.exit_code,
+        caught.value.problem,
+    )
+    assert "run the newer release" in caught.value.hint
+    assert before == path.read_bytes()
+
+
+# -- not an index
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"this is no database, though it is long enough to be one. " * 99, b"SQLite format 3\0" + b"\xff" * 5000],
+)
+def test_a_file_that_is_no_database_is_damaged(opened: Opener, path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(IndexDamaged):
+        opened()
+    assert content == path.read_bytes()
+
+
+def test_another_program_s_database_is_no_index(opened: Opener, path: Path) -> None:
+    raw(path, "CREATE TABLE theirs (x)")
+    with pytest.raises(IndexDamaged, match="another program"):
+        opened()
+
+
+def test_rows_without_an_owner_are_damage(opened: Opener, path: Path) -> None:
+    index = opened()
+    index.put(row(b"a"))
+    index.close()
+    raw(path, "DELETE FROM node")
+    with pytest.raises(IndexDamaged, match="whose"):
+        opened()
+
+
+def test_one_process_has_it_open_at_a_time(opened: Opener) -> None:
+    index = opened()
+    with pytest.raises(EnvironmentFault, match="another sidecar"):
+        opened()
+    index.close()
+    assert not opened().new
+
+
+def test_an_empty_file_is_a_new_index(opened: Opener, path: Path) -> None:
+    path.touch()
+    assert opened().new
+
+
+def test_an_index_that_cannot_be_opened_is_an_environment_fault(path: Path) -> None:
+    with pytest.raises(EnvironmentFault):
+        Index.open(path / "no" / "such" / "folder", lambda: 9)
+
+
+def test_a_damaged_index_is_set_aside_whole_and_a_new_one_begins(opened: Opener, path: Path) -> None:
+    path.write_bytes(b"garbage" * 999)
+    files.wal_of(path).write_bytes(b"its log")
+    aside = files.quarantine(path, 42)
+    assert (b"garbage" * 999, b"its log") == (aside.read_bytes(), files.wal_of(aside).read_bytes())
+    assert "index.db.damaged-42" == aside.name
+    assert opened().new
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_bytes_are_flipped_only_our_errors_come_out(opened: Opener, path: Path, seed: int) -> None:
+    index = opened()
+    with index.transaction():
+        for number in range(300):
+            index.put(row(b"d/%d" % number, ino=number))
+    index.close()
+    chance = random.Random(seed)
+    content = bytearray(path.read_bytes())
+    for _ in range(chance.choice([1, 8, 64])):
+        content[chance.randrange(len(content))] = chance.randrange(256)
+    path.write_bytes(content[: chance.choice([len(content), len(content), chance.randrange(len(content))])])
+    try:
+        index = opened()
+        index.check()
+        for found in index.beneath(ROOT):
+            index.get(found.path)
+        index.flagged(Flag.RACY)
+        index.by_inode(5)
+        index.counts()
+        index.peers()
+    except GeorootError:
+        pass
+
+
+def crashed(path: Path) -> Path:
+    """The files as a kill -9 at this moment leaves them, under another name."""
+    folder = path.parent / "crashed"
+    folder.mkdir()
+    for part in (path, files.wal_of(path)):
+        shutil.copy(part, folder)
+    return folder / path.name

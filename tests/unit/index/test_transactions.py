@@ -1,0 +1,151 @@
+"""All or nothing: exceptions, nesting, kill -9 in the middle."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from sidecar.core.entry import Kind
+from sidecar.core.intent import Intent
+from sidecar.core.paths import ROOT, RelPath
+from sidecar.index.faults import IndexBusy
+from sidecar.index.store import Index
+from tests.unit.index.conformance import row, version
+from tests.unit.index.conftest import Opener
+from tests.unit.index.writer import ROWS
+
+A, B = RelPath(b"a"), RelPath(b"b")
+
+
+class UndoneError(Exception):
+    """What leaves a transaction."""
+
+
+@contextmanager
+def undone(index: Index) -> Iterator[None]:
+    """A transaction that an exception leaves."""
+    with suppress(UndoneError), index.transaction():
+        yield
+        raise UndoneError
+
+
+def everything(index: Index, path: RelPath) -> None:
+    """One write of every kind."""
+    index.put(row(path))
+    index.put_stat(row(path, ino=8))
+    index.set_node("renamed")
+    index.meet("ams", "ams", 1, 2, 3, 4)
+    index.set_cursor("ams", "ams", 1, 99)
+    index.intend([Intent(path, version(5), 6, b"batch/name")])
+    index.add_conflict(path, b"h", 1)
+
+
+def test_an_exception_undoes_all_that_was_written(index: Index) -> None:
+    index.put(row(b"before"))
+    with undone(index):
+        everything(index, A)
+    assert [b"before"] == [found.path for found in index.since(0, 9)]
+    assert (1, 1, "", 1) == (index.max_seq(), index.rows_written, index.node, index.counts()[Kind.FILE])
+    assert ([], [], []) == (index.peers(), index.intents(), index.conflicts())
+    assert 2 == index.put(row(b"after")).seq
+
+
+def test_an_inner_transaction_that_fails_is_undone_alone(opened: Opener) -> None:
+    index = opened()
+    with index.transaction():
+        index.put(row(b"a"))
+        with undone(index):
+            everything(index, B)
+        index.put(row(b"c"))
+    index.close()
+    assert [(b"a", 1), (b"c", 2)] == [(found.path, found.seq) for found in opened().since(0, 9)]
+
+
+def test_what_an_inner_transaction_did_goes_with_the_outer_one(index: Index) -> None:
+    with undone(index), index.transaction():
+        everything(index, A)
+    assert [] == index.since(0, 9)
+    assert 0 == index.max_seq()
+
+
+def test_the_rows_of_a_batch_and_its_cursor_are_one(opened: Opener) -> None:
+    index = opened()
+    with index.transaction():
+        everything(index, A)
+    index.close()
+    again = opened()
+    peer = again.peer("ams", "ams")
+    assert peer is not None
+    assert ([A], 99, [A]) == (
+        [found.path for found in again.since(0, 9)],
+        peer.cursor,
+        [intent.path for intent in again.intents()],
+    )
+
+
+def test_a_commit_that_another_process_keeps_out_is_retryable(
+    opened: Opener, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.index.database.BUSY_WAIT", 0.01)
+    index = opened()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(IndexBusy):
+            index.put(row(b"a"))
+    assert 1 == index.put(row(b"a")).seq
+
+
+def writer(path: Path, stop_at: int = 0) -> "subprocess.Popen[str]":
+    """See writer.py."""
+    return subprocess.Popen(
+        (sys.executable, "-m", "tests.unit.index.writer", str(path), str(stop_at)),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+
+
+def killed(process: "subprocess.Popen[str]", last_line: str) -> int:
+    """Kill -9 when it has said `last_line`; the last number that it said was committed."""
+    committed = 0
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip() == last_line:
+            process.send_signal(signal.SIGKILL)
+        if line.strip().isdigit():
+            committed = int(line)
+    with process:
+        pass
+    assert -signal.SIGKILL == process.returncode
+    return committed
+
+
+def whole(index: Index, number: int) -> None:
+    """Is transaction `number` there, all of it, and nothing of another?"""
+    index.check()
+    assert [version(number)] * ROWS == [found.version for found in index.beneath(ROOT)]
+    peer = index.peer("ams", "ams")
+    assert peer is not None
+    assert (number, [version(number)]) == (peer.cursor, [intent.version for intent in index.intents()])
+    assert (ROWS * number, ROWS) == (index.max_seq(), index.counts()[Kind.FILE])
+
+
+def test_kill_in_the_middle_of_a_transaction_leaves_the_one_before(opened: Opener, path: Path) -> None:
+    assert 3 == killed(writer(path, stop_at=4), "inside")
+    index = opened()
+    whole(index, 3)
+    assert 3 * ROWS + 1 == index.put(row(b"new")).seq
+
+
+@pytest.mark.parametrize("when", [1, 5, 17])
+def test_kill_at_any_moment_leaves_whole_transactions(opened: Opener, path: Path, when: int) -> None:
+    committed = killed(writer(path), str(when))
+    index = opened()
+    number = index.max_seq() // ROWS
+    assert number >= committed >= when
+    whole(index, number)
