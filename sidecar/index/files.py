@@ -1,6 +1,5 @@
 """The files of an index: index.db, its log index.db-wal, copies of older schemas, and what was set aside as damaged."""
 
-import dataclasses
 import fcntl
 import os
 import sqlite3
@@ -64,37 +63,31 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """What a checkpoint did: `pages` in the log, `moved` of them into the index; equal: the log begins anew."""
+def checkpoint(path: Path, wal_limit: int = WAL_LIMIT) -> int:
+    """Move the log into the index, over a connection of its own, while the loop goes on writing; how many pages. For an
+    executor.
 
-    pages: int
-    moved: int
-
-
-def checkpoint(path: Path, wal_limit: int = WAL_LIMIT) -> Checkpoint:
-    """Move the log into the index, over a connection of its own, while the loop goes on writing. For an executor.
-
-    A loop that never pauses would keep the log from ever being moved as a whole: above `wal_limit` bytes it waits for
-    the rest of it, some milliseconds.
+    What the loop writes meanwhile stays in the log, so that a loop that never pauses would let it grow for ever: when it
+    is longer than `wal_limit` bytes the loop is made to wait for the rest of it, some milliseconds.
     """
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_WAIT, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA journal_size_limit = {wal_limit}")
-            done = _move(connection, "PASSIVE")
-            if done.moved < done.pages and wal_of(path).stat().st_size > wal_limit:
-                done = _move(connection, "RESTART")
-            if done.pages == done.moved > 1:
-                # the first write now begins the log anew, for which SQLite syncs its header: better here than there
-                connection.execute("UPDATE node SET checkpoints = checkpoints + 1")
-            return done
+            moved = _move(connection, "PASSIVE")
+            if wal_of(path).stat().st_size > wal_limit:
+                moved += _move(connection, "RESTART")
+            return moved
     except FOREIGN as error:
         raise translated(error) from error
 
 
-def _move(connection: sqlite3.Connection, how: str) -> Checkpoint:
-    _, pages, moved = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
-    return Checkpoint(pages, moved)
+def _move(connection: sqlite3.Connection, how: str) -> int:
+    _, _, moved = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+    if moved > 1:
+        # the first write after the last page was moved begins the log anew, cuts it to the limit, and syncs its header:
+        # better here than in the loop
+        connection.execute("UPDATE node SET checkpoints = checkpoints + 1")
+    return int(moved)
 
 
 def keep_copy(connection: sqlite3.Connection, path: Path, version: int) -> Path:

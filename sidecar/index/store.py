@@ -77,14 +77,14 @@ class Index(Rows, NodeTable, PeerTable, PendingTable, KeptTables):
         """Every commit made before the call survives a power loss when it returns. For an executor."""
         files.sync(self._path)
 
-    def checkpoint(self) -> files.Checkpoint | None:
-        """Move the log into the index, for an executor, one at a time; None: nothing was written since the last one."""
-        written = files.wal_of(self._path).stat().st_mtime_ns
-        if written == self._checkpointed:
-            return None
-        done = files.checkpoint(self._path)
-        self._checkpointed = files.wal_of(self._path).stat().st_mtime_ns if done.pages == done.moved else 0
-        return done
+    def checkpoint(self) -> int:
+        """Move the log into the index, for an executor, one at a time; how many pages, 0 if nothing was written since."""
+        wal = files.wal_of(self._path)
+        if wal.stat().st_mtime_ns == self._checkpointed:
+            return 0
+        moved = files.checkpoint(self._path)
+        self._checkpointed = wal.stat().st_mtime_ns
+        return moved
 
     def wal_bytes(self) -> int:
         """The size of the log, in bytes."""

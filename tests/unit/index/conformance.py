@@ -162,7 +162,7 @@ def rows_may_be_written_while_a_subtree_is_read(store: RowStore) -> None:
 
 def an_inode_tells_what_lies_there_and_nothing_else(store: RowStore) -> None:
     upper = (1 << 63) + 5
-    for path, ino in ((b"a", 7), (b"link", 7), (b"b", upper), (b"gone", None)):
+    for path, ino in ((b"a", 7), (b"link", 7), (b"b", upper), (b"c", 5), (b"gone", None)):
         store.put(row(path, ino=ino))
     assert [b"a", b"link"] == sorted(of(store.by_inode(7)))
     assert [b"b"] == of(store.by_inode(upper))

@@ -3,8 +3,10 @@
 import os
 import random
 import shutil
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -101,39 +103,70 @@ def test_the_first_write_after_a_checkpoint_need_not_begin_the_log(index: Index,
 
 def test_a_checkpoint_without_a_write_since_the_last_one_does_nothing(index: Index, path: Path) -> None:
     index.put(row(b"a"))
-    assert index.checkpoint() is not None
+    assert index.checkpoint() > 0
     log = files.wal_of(path).read_bytes()
-    assert index.checkpoint() is None
-    assert index.checkpoint() is None
+    assert 0 == index.checkpoint()
+    assert 0 == index.checkpoint()
     assert log == files.wal_of(path).read_bytes()
 
 
-def test_the_log_stays_bounded_under_a_writer_that_never_pauses(index: Index, path: Path) -> None:
-    limit, largest, rounds = 256 * 1024, 0, 0
+def test_a_log_that_a_burst_made_long_is_cut(index: Index, path: Path) -> None:
+    for number in range(200):
+        index.put(row(b"d/%d" % number, ino=number))
+    assert index.wal_bytes() > 128 * 1024
+    files.checkpoint(path, 128 * 1024)
+    assert 128 * 1024 >= index.wal_bytes()
+
+
+def test_the_log_stays_bounded_though_the_loop_writes_during_every_checkpoint(
+    index: Index, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit, lengths, move = 128 * 1024, [], files._move
+
+    def move_and_write(connection: sqlite3.Connection, how: str) -> int:
+        with closing(sqlite3.connect(path, isolation_level=None)) as reading:
+            # what the loop wrote after the checkpoint began is, for it, what nobody has read yet
+            reading.execute("BEGIN")
+            reading.execute("SELECT * FROM node").fetchall()
+            index.put(row(b"meanwhile"))
+            if how == "RESTART":
+                reading.rollback()
+            return move(connection, how)
+
+    monkeypatch.setattr(files, "_move", move_and_write)
+    for number in range(500):
+        index.put(row(b"d/%d" % number, ino=number))
+        if number % 10 == 9:
+            files.checkpoint(path, limit)
+            lengths.append(index.wal_bytes())
+    assert 2 * limit > max(lengths)
+    index.check()
+
+
+def test_the_loop_and_checkpoints_go_on_side_by_side(index: Index, path: Path) -> None:
     done = threading.Event()
 
     def checkpoints() -> None:
-        nonlocal rounds
-        for rounds in range(1, 16):  # noqa: B007 - counted
-            files.checkpoint(path, limit)
+        for _ in range(10):
+            files.checkpoint(path, 64 * 1024)
         done.set()
 
     thread = threading.Thread(target=checkpoints)
     thread.start()
-    number = 0
+    written = 0
     while not done.is_set():
-        index.put(row(b"d/%d" % (number % 500), ino=number))
-        number += 1
-        largest = max(largest, index.wal_bytes())
+        written = index.put(row(b"d/%d" % (written % 500), ino=written)).seq
     thread.join()
-    assert 15 == rounds
-    assert number == index.max_seq()
-    files.checkpoint(path, limit)
-    assert limit >= index.wal_bytes(), f"it was {largest} after {number} writes"
     index.check()
+    assert written == index.max_seq() == index.since(written - 1, 9)[0].seq
 
 
 def in_a_thread(work: Callable[[], object]) -> None:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
+
+
+def test_a_commit_waits_neither_for_the_disk_nor_for_a_checkpoint(index: Index) -> None:
+    pragmas = ("journal_mode", "synchronous", "wal_autocheckpoint")
+    assert [("wal",), (1,), (0,)] == [index._db.one(f"PRAGMA {pragma}") for pragma in pragmas]
