@@ -8,7 +8,8 @@ What must hold:
   it has returned, or a checkpoint.
 - A transaction is there as a whole or not at all, rows, cursors, intents and lists alike.
 - No seq is given twice in the life of an index.
-- An index that was started with a newer schema is never opened; one with an older schema is copied before it changes.
+- An index of a newer schema is never opened; one of an older schema is copied before it changes.
+- One process has it open at a time: a lock on index.db-lock, which dies with its holder.
 - Nobody else opens or closes the file index.db in this process: closing any descriptor of it would drop the locks that
   SQLite holds on it, and another process could then remove the log under our feet.
 """

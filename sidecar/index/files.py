@@ -67,8 +67,8 @@ def checkpoint(path: Path, wal_limit: int = WAL_LIMIT) -> int:
     """Move the log into the index, over a connection of its own, while the loop goes on writing; how many pages. For an
     executor.
 
-    What the loop writes meanwhile stays in the log, so that a loop that never pauses would let it grow for ever: when it
-    is longer than `wal_limit` bytes the loop is made to wait for the rest of it, some milliseconds.
+    What the loop writes meanwhile stays in the log, so that a loop that never pauses would let it grow for ever: when
+    it is longer than `wal_limit` bytes the loop is made to wait for the rest of it, some milliseconds.
     """
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_WAIT, isolation_level=None)) as connection:

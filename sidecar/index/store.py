@@ -54,7 +54,7 @@ class Index(Rows, NodeTable, PeerTable, PendingTable, KeptTables):
             files.sync_directory(self._path.parent)
 
     def check(self) -> None:
-        """Read the whole file: for after a power loss; a second for some hundred thousand rows.
+        """Read the whole file: for after a power loss; a third of a second for a million rows.
 
         Raises:
             IndexDamaged: something in it does not fit together.
@@ -78,7 +78,7 @@ class Index(Rows, NodeTable, PeerTable, PendingTable, KeptTables):
         files.sync(self._path)
 
     def checkpoint(self) -> int:
-        """Move the log into the index, for an executor, one at a time; how many pages, 0 if nothing was written since."""
+        """Move the log into the index; how many pages, 0 if nothing was written since. For an executor, one at a time."""
         wal = files.wal_of(self._path)
         if wal.stat().st_mtime_ns == self._checkpointed:
             return 0
