@@ -1,0 +1,120 @@
+"""Children: each in a process group of its own, drained whatever it prints, ended with all that it started."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from sidecar.errors import EnvironmentFault, Retryable
+
+KEPT: Final = 4096
+"""Bytes of output that are kept for a report: the last ones."""
+_STEP: Final = 65536
+
+
+class Tail:
+    """The last `KEPT` bytes of what a stream said; `line` is called with every line on the way, without its end."""
+
+    def __init__(self, line: Callable[[str], None] | None = None) -> None:
+        self._line = line
+        self._begun = b""
+        self._kept = bytearray()
+
+    @property
+    def text(self) -> str:
+        """What is kept, fit to be logged."""
+        return bytes(self._kept).decode("utf-8", "backslashreplace").strip()
+
+    @property
+    def last_line(self) -> str:
+        """The last line of it."""
+        return self.text.rpartition("\n")[2].strip()
+
+    async def drain(self, stream: asyncio.StreamReader) -> None:
+        """Read until the stream ends."""
+        while data := await stream.read(_STEP):
+            self._kept += data
+            del self._kept[:-KEPT]
+            if self._line is not None:
+                self._lines(data, self._line)
+
+    def _lines(self, data: bytes, line: Callable[[str], None]) -> None:
+        *whole, self._begun = (self._begun + data).split(b"\n")
+        self._begun = self._begun[-KEPT:]
+        for raw in whole:
+            line(raw[-KEPT:].decode("utf-8", "backslashreplace").rstrip("\r"))
+
+
+class Child:
+    """A process that was started, with what it reads and writes."""
+
+    def __init__(self, made: asyncio.subprocess.Process) -> None:
+        self._made = made
+        self.pid = made.pid
+        self.stdout = made.stdout or _silent()
+        self.stderr = made.stderr or _silent()
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, or minus the signal that ended it; None while it runs."""
+        return self._made.returncode
+
+    def give(self, data: bytes) -> None:
+        """All that it shall read on stdin, which is then closed. Returns at once."""
+        if self._made.stdin is not None:
+            with suppress(OSError):
+                self._made.stdin.write(data)
+                self._made.stdin.close()
+
+    async def wait(self) -> int:
+        """Its exit code, or minus the signal, when it has ended."""
+        return await self._made.wait()
+
+    def kill(self, sig: signal.Signals = signal.SIGKILL) -> None:
+        """Send `sig` to it and to what it started; nothing if it has ended."""
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, sig)
+
+    async def stop(self, grace: float) -> None:
+        """Ask it to end, and end it after `grace` seconds."""
+        self.kill(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self.wait(), grace)
+        except TimeoutError:
+            self.kill()
+            await self.wait()
+
+
+async def start(
+    argv: tuple[str, ...],
+    env: dict[str, str],
+    *,
+    stdin: int = asyncio.subprocess.DEVNULL,
+    stdout: int = asyncio.subprocess.PIPE,
+) -> Child:
+    """Start `argv` with stderr on a pipe.
+
+    Raises:
+        EnvironmentFault: there is no such program, or it may not be run.
+        Retryable: no process could be made.
+    """
+    try:
+        return Child(
+            await asyncio.create_subprocess_exec(
+                *argv, env=env, stdin=stdin, stdout=stdout, stderr=asyncio.subprocess.PIPE, process_group=0
+            )
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        hint = "install it, or use the image, which has it"
+        raise EnvironmentFault(argv[0], f"cannot be run: {error.strerror}", hint) from error
+    except OSError as error:
+        raise Retryable(f"{argv[0]} could not be started: {error.strerror}") from error
+
+
+def _silent() -> asyncio.StreamReader:
+    stream = asyncio.StreamReader()
+    stream.feed_eof()
+    return stream

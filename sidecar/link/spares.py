@@ -1,0 +1,114 @@
+"""rsyncs kept warm: connected, hands shaken, waiting for names, so that a change costs a round trip and its bytes."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from sidecar.link.master import Master
+from sidecar.link.rsync import Spare, Transfer, arguments
+
+log = structlog.get_logger(__name__)
+
+IDLE_LIFE: Final = 900.0
+"""Seconds after which a spare that nobody took is replaced: it was seen to work that long."""
+_TOO_SHORT: Final = 5.0
+"""Seconds: a spare that ended earlier, untaken, did not work, and the next one waits a while."""
+
+
+class Spares:
+    """The warm rsyncs of one lane of one link.
+
+    Args:
+        node: the name of this node; batch ids begin with it.
+        count: how many are kept; 0 starts each when it is taken.
+        delays: seconds to wait before the n-th start in a row after failures, n from 0.
+        changed: called when one became ready.
+    """
+
+    def __init__(
+        self,
+        master: Master,
+        transfer: Transfer,
+        node: str,
+        count: int,
+        *,
+        delays: Callable[[int], float],
+        changed: Callable[[], None],
+    ) -> None:
+        self._master = master
+        self._transfer = transfer
+        self._node = node
+        self._count = count
+        self._delays = delays
+        self._changed = changed
+        self._waiting: list[Spare] = []
+        self._taken: set[Spare] = set()
+        self._failures = 0
+        self._wake = asyncio.Event()
+
+    @property
+    def ready(self) -> int:
+        """How many would send at once."""
+        return sum(spare.ready for spare in self._waiting)
+
+    def take(self, batch: str = "") -> Spare:
+        """A spare for one batch: a ready one, else one that is being started, else a new one.
+
+        Args:
+            batch: send under this id, to go on with a batch that was cut off; such a one is always new.
+        """
+        spare = self._start(batch) if batch else self._best()
+        self._taken.add(spare)
+        self._wake.set()
+        return spare
+
+    async def run(self) -> None:
+        """Keep them warm until cancelled; then all are ended, those with names too."""
+        try:
+            while True:
+                await self._master.wait_up()
+                self._wake.clear()
+                self._retire()
+                while len(self._waiting) < self._count:
+                    self._waiting.append(self._start(""))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), IDLE_LIFE / 10)
+                if self._failures:
+                    await asyncio.sleep(self._delays(self._failures - 1))
+        finally:
+            for spare in (*self._waiting, *self._taken):
+                spare.kill()
+
+    def _best(self) -> Spare:
+        at = next((n for n, spare in enumerate(self._waiting) if spare.ready), 0)
+        return self._waiting.pop(at) if self._waiting else self._start("")
+
+    def _start(self, batch: str) -> Spare:
+        batch = batch or f"{self._node}.{secrets.token_hex(8)}"
+        ssh, region = self._master.command(), self._master.peer.region
+        # rsync puts the host behind what it is told to run
+        argv = arguments(self._transfer, ssh[:-1], region, batch)
+        return Spare(argv, self._master.env, batch, delta=self._transfer.delta, changed=self._spare_changed)
+
+    def _retire(self) -> None:
+        now = time.monotonic()
+        for spare in [spare for spare in self._waiting if now - spare.born > IDLE_LIFE]:
+            self._waiting.remove(spare)
+            spare.kill()
+
+    def _spare_changed(self, spare: Spare) -> None:
+        if spare.ready:
+            self._failures = 0
+            if spare in self._waiting:
+                self._changed()
+            return
+        self._taken.discard(spare)
+        if spare in self._waiting:
+            self._waiting.remove(spare)
+            self._failures += time.monotonic() - spare.born < _TOO_SHORT
+        self._wake.set()
