@@ -78,7 +78,7 @@ class Index(Rows, NodeTable, PeerTable, PendingTable, KeptTables):
         files.sync(self._path)
 
     def checkpoint(self) -> int:
-        """Move the log into the index; how many pages, 0 if nothing was written since. For an executor, one at a time."""
+        """Move the log into the index; how many pages, 0: nothing was written since. For an executor, one at a time."""
         wal = files.wal_of(self._path)
         if wal.stat().st_mtime_ns == self._checkpointed:
             return 0

@@ -1,5 +1,6 @@
 """All or nothing: exceptions, nesting, kill -9 in the middle."""
 
+import itertools
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from sidecar.core.entry import Kind
 from sidecar.core.intent import Intent
 from sidecar.core.paths import ROOT, RelPath
-from sidecar.index.faults import IndexBusy
+from sidecar.index.faults import IndexBusy, IndexFull
 from sidecar.index.store import Index
 from tests.unit.index.conformance import row, version
 from tests.unit.index.conftest import Opener
@@ -98,6 +99,22 @@ def test_a_commit_that_another_process_keeps_out_is_retryable(
         with pytest.raises(IndexBusy):
             index.put(row(b"a"))
     assert 1 == index.put(row(b"a")).seq
+
+
+def test_a_full_disk_undoes_the_transaction_and_ends_when_there_is_space_again(index: Index) -> None:
+    index.put(row(b"before"))
+    index._db.run("PRAGMA max_page_count = 80")
+    with pytest.raises(IndexFull), index.transaction(), index.transaction():
+        fill(index)
+    assert ([b"before"], 1) == ([found.path for found in index.since(0, 9)], index.max_seq())
+    index._db.run("PRAGMA max_page_count = 8000")
+    assert 2 == index.put(row(b"after")).seq
+    index.check()
+
+
+def fill(index: Index) -> None:
+    for number in itertools.count():
+        index.put(row(b"d/%d" % number, ino=number))
 
 
 def writer(path: Path, stop_at: int = 0) -> "subprocess.Popen[str]":
