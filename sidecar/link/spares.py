@@ -16,6 +16,9 @@ log = structlog.get_logger(__name__)
 
 IDLE_LIFE: Final = 900.0
 """Seconds after which a spare that nobody took is replaced: it was seen to work that long."""
+REFILL_PAUSE: Final = 0.005
+"""Seconds between the taking of a spare and the start of the next one, which would else compete with the batch for the
+processor: 1.4 instead of 2.6 ms until a file is staged, measured on two cores that did the work of both ends."""
 _TOO_SHORT: Final = 5.0
 """Seconds: a spare that ended earlier, untaken, did not work, and the next one waits a while."""
 
@@ -73,6 +76,7 @@ class Spares:
             while True:
                 await self._master.wait_up()
                 self._wake.clear()
+                await asyncio.sleep(REFILL_PAUSE)
                 self._retire()
                 while len(self._waiting) < self._count:
                     self._waiting.append(self._start(""))
