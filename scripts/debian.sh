@@ -24,7 +24,7 @@ archive_of() {
         }
         function stanza(n, i, uris) {
             n = split(field["uris"], uris, " ")
-            if (field["types"] ~ /(^| )deb( |$)/ && tolower(field["enabled"]) != "no")
+            if (field["types"] ~ /(^| )deb( |$)/ && tolower(field["enabled"]) !~ /^[ \t]*no[ \t]*$/)
                 for (i = 1; i <= n; i++) offer(uris[i], field["suites"])
             split("", field); last = ""
         }
