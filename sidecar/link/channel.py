@@ -81,6 +81,7 @@ class Channel:
         try:
             await asyncio.wait((gone, ended), return_when=asyncio.FIRST_COMPLETED)
             await child.stop(_GRACE)
+            await asyncio.wait((listening,), timeout=_GRACE)
         finally:
             child.kill()
             for task in (listening, gone, ended):

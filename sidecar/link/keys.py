@@ -8,10 +8,12 @@ import dataclasses
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sidecar.errors import EnvironmentFault
+from sidecar.link import identity
 
 GATE: Final = "/usr/libexec/sidecar/gate"
 CLIENT: Final = "client_key"
@@ -19,6 +21,7 @@ HOST: Final = "host_key"
 _REGION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PUBLIC: Final = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]+={0,3})(?: .*)?")
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+@:-]*")
+_KEYGEN_TIME: Final = 30.0
 _MAKE: Final = "`sidecar keygen` makes keys; GEOROOT_KEYS_DIR names their directory"
 
 
@@ -165,11 +168,15 @@ def _publish(path: str) -> None:
 
 def _run(*argv: str) -> bytes:
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        with tempfile.TemporaryDirectory() as home:
+            env = identity.environment(home)
+            done = subprocess.run(
+                argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=_KEYGEN_TIME, check=False
+            )
     except OSError as error:
         raise EnvironmentFault(argv[0], f"cannot be run: {error.strerror}", "install openssh-client") from error
     except subprocess.TimeoutExpired as error:
-        raise EnvironmentFault(argv[0], "did not end in 30 s", "look at the machine's load") from error
+        raise EnvironmentFault(argv[0], f"did not end in {_KEYGEN_TIME:.0f} s", "look at the machine's load") from error
     if done.returncode:
         problem = done.stderr.decode("utf-8", "replace").strip() or f"exit {done.returncode}"
         raise EnvironmentFault(argv[-1], problem, _MAKE)

@@ -104,6 +104,8 @@ class Master:
         self._socket = os.path.join(run_dir, f"m.{peer.region}")
         self._config = os.path.join(run_dir, f"ssh_config.{peer.region}")
         self._up = asyncio.Event()
+        self._down = asyncio.Event()
+        self._down.set()
         self._now = asyncio.Event()
         _check(peer, self._socket)
         with open(self._config, "w", encoding="ascii") as file:
@@ -117,6 +119,10 @@ class Master:
     async def wait_up(self) -> None:
         """Returns when it is open."""
         await self._up.wait()
+
+    async def wait_down(self) -> None:
+        """Returns when it is not open, or was not for a moment."""
+        await self._down.wait()
 
     def command(self, *remote: str) -> tuple[str, ...]:
         """The ssh that runs `remote` on the peer over this connection; it fails at once while there is none."""
@@ -189,10 +195,9 @@ class Master:
         if (state, problem) == (self.state, self.problem):
             return
         self.state, self.problem = state, problem
-        if state is LinkState.UP:
-            self._up.set()
-        else:
-            self._up.clear()
+        begins, ends = (self._up, self._down) if state is LinkState.UP else (self._down, self._up)
+        begins.set()
+        ends.clear()
         self._changed(self.peer.region, state, problem)
 
     def _unlink(self) -> None:

@@ -150,6 +150,7 @@ class Spare:
         self._child: Child | None = None
         self._names: bytes | None = None
         self._given_at = 0.0
+        self._killed = False
         self._outcome: asyncio.Future[RsyncOutcome] = asyncio.get_running_loop().create_future()
         self._life = asyncio.create_task(self._live(argv, env))
 
@@ -168,10 +169,9 @@ class Spare:
 
     def kill(self) -> None:
         """End it; what it was sending counts as failed."""
+        self._killed = True
         if self._child is not None:
             self._child.kill()
-        else:
-            self._life.cancel()
 
     async def wait_ended(self) -> RsyncOutcome:
         """How it ended."""
@@ -186,6 +186,8 @@ class Spare:
         try:
             child = await process.start(argv, env, stdin=asyncio.subprocess.PIPE)
             self._child = child
+            if self._killed:
+                child.kill()
             self._hand_over()
             status = await self._attended(child, said)
         except GeorootError as error:

@@ -35,7 +35,10 @@ async def selftest(work_dir: str, env: dict[str, str], gate: str = GATE) -> str:
     version = await _version(env)
     with tempfile.TemporaryDirectory(prefix=".selftest", dir=work_dir) as base:
         _prepare(base)
-        await asyncio.gather(*(_row(base, env, gate, delta, compress) for delta, compress in OPTIONS))
+        rows = (_row(base, env, gate, delta, compress) for delta, compress in OPTIONS)
+        for failed in await asyncio.gather(*rows, return_exceptions=True):
+            if failed is not None:
+                raise failed
     return version
 
 
@@ -63,6 +66,7 @@ async def _row(base: str, env: dict[str, str], gate: str, delta: bool, compress:
         raise EnvironmentFault("rsync", f"does not end: {shlex.join(argv)}", _HINT) from error
     finally:
         spare.kill()
+        await spare.wait_ended()
     problem = _problem(outcome, base, batch)
     if problem:
         raise EnvironmentFault("rsync", f"{problem}: {shlex.join(argv)}", _HINT)

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -51,6 +51,7 @@ class Spares:
         self._changed = changed
         self._waiting: list[Spare] = []
         self._taken: set[Spare] = set()
+        """taken or dropped, and not ended yet"""
         self._failures = 0
         self._wake = asyncio.Event()
 
@@ -75,18 +76,39 @@ class Spares:
         try:
             while True:
                 await self._master.wait_up()
-                self._wake.clear()
-                await asyncio.sleep(REFILL_PAUSE)
-                self._retire()
-                while len(self._waiting) < self._count:
-                    self._waiting.append(self._start(""))
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), IDLE_LIFE / 10)
-                if self._failures:
-                    await asyncio.sleep(self._delays(self._failures - 1))
+                keeping = asyncio.create_task(self._keep())
+                cut = asyncio.create_task(self._master.wait_down())
+                try:
+                    await asyncio.wait((keeping, cut), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    keeping.cancel()
+                    cut.cancel()
+                # an rsync that waits for names does not notice that its connection is gone
+                self._drop(self._waiting)
         finally:
-            for spare in (*self._waiting, *self._taken):
-                spare.kill()
+            last = (*self._waiting, *self._taken)
+            self._drop(last)
+            await asyncio.gather(*(spare.wait_ended() for spare in last))
+
+    async def _keep(self) -> None:
+        while True:
+            self._wake.clear()
+            await asyncio.sleep(REFILL_PAUSE)
+            now = time.monotonic()
+            self._drop([spare for spare in self._waiting if now - spare.born > IDLE_LIFE])
+            while len(self._waiting) < self._count:
+                self._waiting.append(self._start(""))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), IDLE_LIFE / 10)
+            if self._failures:
+                await asyncio.sleep(self._delays(self._failures - 1))
+
+    def _drop(self, spares: Iterable[Spare]) -> None:
+        for spare in tuple(spares):
+            spare.kill()
+            if spare in self._waiting:
+                self._waiting.remove(spare)
+                self._taken.add(spare)
 
     def _best(self) -> Spare:
         at = next((n for n, spare in enumerate(self._waiting) if spare.ready), 0)
@@ -98,12 +120,6 @@ class Spares:
         # rsync puts the host behind what it is told to run
         argv = arguments(self._transfer, ssh[:-1], region, batch)
         return Spare(argv, self._master.env, batch, delta=self._transfer.delta, changed=self._spare_changed)
-
-    def _retire(self) -> None:
-        now = time.monotonic()
-        for spare in [spare for spare in self._waiting if now - spare.born > IDLE_LIFE]:
-            self._waiting.remove(spare)
-            spare.kill()
 
     def _spare_changed(self, spare: Spare) -> None:
         if spare.ready:
