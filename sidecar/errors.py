@@ -1,11 +1,11 @@
 """Everything that can go wrong by name, and the exit code of each.
 
-    GeorootError                1
-    ├── ConfigError             2   a setting is wrong
-    ├── EnvironmentFault        3   what the node stands on is not as it must be
-    ├── Retryable               1   it may work later: back off
-    ├── NeedsHelp               1   it will not work until somebody does something; the rest goes on
-    └── ProtocolViolation       1   a peer said what no node says: the link is cut
+GeorootError                1
+├── ConfigError             2   a setting is wrong
+├── EnvironmentFault        3   what the node stands on is not as it must be
+├── Retryable               1   it may work later: back off
+├── NeedsHelp               1   it will not work until somebody does something; the rest goes on
+└── ProtocolViolation       1   a peer said what no node says: the link is cut
 """
 
 

@@ -44,7 +44,7 @@ def excluder(patterns: Iterable[str]) -> Excluded:
     """
     parts = [_compiled(pattern) for pattern in patterns]
     if not parts:
-        return lambda path, is_dir: False
+        return lambda *_: False
     matches = re.compile(b"|".join(b"(?:%s)" % part for part in parts), re.DOTALL).match
 
     def excluded(path: RelPath, is_dir: bool) -> bool:

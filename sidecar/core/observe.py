@@ -35,18 +35,17 @@ def compare(row: Row | None, stat: Stat | None) -> Change:
         return Change.SURE
     match stat.kind:
         case Kind.DIR:
-            return Change.SURE if stat.mode != known.mode else Change.NONE
+            same = stat.mode == known.mode
         case Kind.SYMLINK:
             same = (stat.target, stat.mtime_ns) == (known.target, known.mtime_ns)
-            return Change.NONE if same else Change.SURE
         case Kind.FILE:
-            if stat == known and row.hash and not row.flags & Flag.RACY:
-                return Change.NONE
-            return Change.ASK_HASH
+            proven = stat == known and row.hash and not row.flags & Flag.RACY
+            return Change.NONE if proven else Change.ASK_HASH
         case Kind.TOMBSTONE:
             raise AssertionError("lstat never says tombstone")
         case _:
             assert_never(stat.kind)
+    return Change.NONE if same else Change.SURE
 
 
 def is_racy(stat: Stat, now_us: int, grain_ns: int) -> bool:

@@ -166,7 +166,7 @@ class _Chooser:
         return found
 
     def _symlinks_first(self) -> int | None:
-        """Asked once a batch: choose every symlink that waits; the lowest number that brings one, None if one cannot."""
+        """Once a batch: choose every symlink that waits; the lowest number that brings one, None if one cannot go."""
         if not self._links_asked:
             self._links_asked = True
             self._links = self._all_symlinks()

@@ -160,7 +160,7 @@ def remove_dir(root: WebRoot, path: RelPath) -> None:
 
 
 def adjust(root: WebRoot, path: RelPath, expected: Stat, mode: int | None = None, mtime_ns: int | None = None) -> Stat:
-    """chmod and touch what lies at `path`, by descriptor. Returns its stat after that.
+    """Set mode and mtime of what lies at `path`, by descriptor. Returns its stat after that.
 
     Left: a writer with the file open may write between the look and the change; its bytes stay, its mtime is lost,
     its close is an event as ever. Other hard links of the file change with it: they are local changes there.

@@ -1,4 +1,4 @@
-"""Making durable what was renamed into place: every fsync of the package is here. For an executor: it waits for the disk."""
+"""Making durable what was renamed into place: every fsync of the package is here, to be run in an executor."""
 
 import errno
 import os

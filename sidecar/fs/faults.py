@@ -146,7 +146,7 @@ def translate(error: OSError, path: bytes) -> GeorootError:
             return Denied(path, number)
 
 
-class about:
+class about:  # noqa: N801 - `with about(path)` is read as a word, not as a class
     """`with about(path):` turns every OSError into the typed error of that path."""
 
     __slots__ = ("_path",)

@@ -1,4 +1,4 @@
-"""How finely the file system tells two changes apart: kernels from 6.13 on give every looked-at change its own ctime."""
+"""How finely the file system tells two changes apart: kernels from 6.13 on give each looked-at change its own ctime."""
 
 import os
 from typing import Final

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import stat as modes
 from collections.abc import Iterator
 from typing import Final
 
@@ -18,6 +19,8 @@ from sidecar.fs.tree import DIRECTORY, Tree, hash_fd, stat_at, stat_fd
 _CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_REFLINK: Final = frozenset((errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS))
 _COPY_STEP: Final = 1 << 30
+_ENTERED: Final = modes.S_IWUSR | modes.S_IXUSR
+"""what a directory of ours must grant to be emptied"""
 
 
 class Staged(msgspec.Struct, frozen=True, array_like=True):
@@ -130,14 +133,7 @@ def _copy(source: Tree, path: RelPath, target: Tree, new: RelPath) -> tuple[Stat
             to_fd = target.open(new, _CREATE, 0o600)
         try:
             with about(path):
-                before = stat_fd(from_fd, path)
-                if before.kind is not Kind.FILE:
-                    raise Changed(path)
-                _copy_bytes(from_fd, to_fd)
-                copy, digest = hash_fd(to_fd, new)
-                if stat_fd(from_fd, path) != before or copy.size != before.size:
-                    raise Changed(path)
-                return before, copy, digest
+                return _copy_of_one_moment(from_fd, path, to_fd, new)
         except BaseException:
             drop(target, new)
             raise
@@ -145,6 +141,17 @@ def _copy(source: Tree, path: RelPath, target: Tree, new: RelPath) -> tuple[Stat
             os.close(to_fd)
     finally:
         os.close(from_fd)
+
+
+def _copy_of_one_moment(from_fd: int, path: RelPath, to_fd: int, new: RelPath) -> tuple[Stat, Stat, bytes]:
+    before = stat_fd(from_fd, path)
+    if before.kind is not Kind.FILE:
+        raise Changed(path)
+    _copy_bytes(from_fd, to_fd)
+    copy, digest = hash_fd(to_fd, new)
+    if stat_fd(from_fd, path) != before or copy.size != before.size:
+        raise Changed(path)
+    return before, copy, digest
 
 
 def _copy_bytes(from_fd: int, to_fd: int) -> None:
@@ -184,6 +191,6 @@ def _enter(dir_fd: int, leaf: bytes) -> int:
         # no u+r: the directories of the state are ours alone, nobody swaps a symlink in
         os.chmod(leaf, 0o700, dir_fd=dir_fd)
         fd = os.open(leaf, DIRECTORY, dir_fd=dir_fd)
-    if os.fstat(fd).st_mode & 0o300 != 0o300:
+    if os.fstat(fd).st_mode & _ENTERED != _ENTERED:
         os.fchmod(fd, 0o700)
     return fd

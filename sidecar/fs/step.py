@@ -110,7 +110,7 @@ def _own_directory(dir_fd: int, leaf: bytes) -> int | None:
 
 
 def chmod_fd(fd: int, mode: int) -> None:
-    """chmod through a descriptor of any kind (fchmod refuses those opened with O_PATH)."""
+    """Set the mode through a descriptor of any kind (fchmod refuses those opened with O_PATH)."""
     os.chmod(b"/proc/self/fd/%d" % fd, mode)
 
 

@@ -1,4 +1,4 @@
-"""System calls that Python has no function for: openat2, renameat2, statx, syncfs, fstatfs. Linux on amd64 and arm64."""
+"""System calls that Python lacks: openat2, renameat2, statx, syncfs, fstatfs. Linux on amd64 and arm64."""
 
 import ctypes
 import errno

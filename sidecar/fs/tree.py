@@ -256,7 +256,7 @@ class Tree:
             Missing: no directory there. Denied: it cannot be read.
         """
         with self.directory(path, DIRECTORY) as fd:
-            return stats_in(fd, path, names_in(fd))
+            return stats_in(fd, names_in(fd))
 
 
 def names_in(fd: int) -> list[bytes]:
@@ -264,8 +264,8 @@ def names_in(fd: int) -> list[bytes]:
     return sorted(map(os.fsencode, os.listdir(fd)))
 
 
-def stats_in(fd: int, path: RelPath, names: Iterable[bytes]) -> Listing:
-    """The stats of `names` in the open directory `path`."""
+def stats_in(fd: int, names: Iterable[bytes]) -> Listing:
+    """The stats of `names` in an open directory."""
     entries: list[tuple[bytes, Stat]] = []
     special: list[bytes] = []
     for name in names:

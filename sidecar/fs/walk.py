@@ -55,7 +55,7 @@ def _directory(tree: Tree, excluded: Callable[[RelPath, bool], bool], path: RelP
             while True:
                 part = names[at : at + size]
                 at += size
-                entries, special = stats_in(fd, path, part)
+                entries, special = stats_in(fd, part)
                 kept = [(name, stat) for name, stat in entries if not _skipped(excluded, join(path, name), stat)]
                 yield Slice(path, kept, special, at >= len(names))
                 if at >= len(names):

@@ -327,8 +327,8 @@ class Watcher:
             if kinds & _PLAIN and (mask & _MOVED_TO or found) and not _own_corner(path, False):
                 arrived.append(path)
             return
-        if kinds & _ISDIR and not self._skipped(path, True) or kinds & _PLAIN and not self._skipped(path, False):
-            reason = self._reason(path, mask) | found & _REASONS
+        if (kinds & _ISDIR and not self._skipped(path, True)) or (kinds & _PLAIN and not self._skipped(path, False)):
+            reason = self._reason(path, mask) | (found & _REASONS)
             if reason:
                 dirty.append(Dirty(path, _REASON[reason]))
 
@@ -379,5 +379,5 @@ def _names(fd: int) -> list[tuple[bytes, bool]]:
         return [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]
 
 
-def _own_corner(path: RelPath, is_dir: bool) -> bool:
+def _own_corner(path: RelPath, _is_dir: bool) -> bool:
     return path == MADE or path.startswith(MADE + b"/")
