@@ -1,0 +1,186 @@
+"""What lies in the web root is told without following a symlink anywhere."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import xxhash
+
+from sidecar.core.entry import Kind
+from sidecar.core.paths import ROOT, RelPath
+from sidecar.fs.faults import Changed, Missing, Special
+from tests.unit.fs.conftest import Site
+
+BIG = 3 * (1 << 20) + 17
+
+
+def test_a_file_is_told_with_size_time_mode_and_inode(site: Site) -> None:
+    path = site.write("a/index.html", "hello", 0o640)
+    os.utime(site.html / "a/index.html", ns=(1, 1_600_000_000_123_456_789))
+    stat = site.root.lstat(path)
+    assert stat is not None
+    assert (Kind.FILE, 5, 1_600_000_000_123_456_789, 0o640) == (stat.kind, stat.size, stat.mtime_ns, stat.mode)
+    assert os.lstat(site.html / "a/index.html").st_ino == stat.ino
+    assert os.lstat(site.html / "a/index.html").st_ctime_ns == stat.ctime_ns
+
+
+def test_the_birth_time_stays_when_the_file_changes(site: Site) -> None:
+    path = site.write("f")
+    before = site.root.lstat(path)
+    site.write("f", "longer")
+    after = site.root.lstat(path)
+    assert before is not None and after is not None
+    assert before.btime_ns == after.btime_ns
+    assert before.ino == after.ino
+
+
+def test_a_directory_is_told_without_size_and_time(site: Site) -> None:
+    (site.html / "d").mkdir()
+    (site.html / "d").chmod(0o2750)
+    stat = site.root.lstat(RelPath(b"d"))
+    assert stat is not None
+    assert (Kind.DIR, 0, 0, 0o2750) == (stat.kind, stat.size, stat.mtime_ns, stat.mode)
+
+
+def test_a_symlink_is_told_by_its_target_and_never_followed(site: Site) -> None:
+    site.write("real/page")
+    (site.html / "link").symlink_to("real")
+    stat = site.root.lstat(RelPath(b"link"))
+    assert stat is not None
+    assert (Kind.SYMLINK, b"real", 0, 0) == (stat.kind, stat.target, stat.mode, stat.size)
+    assert b"real" == site.root.readlink(RelPath(b"link"))
+    assert site.root.lstat(RelPath(b"link/page")) is None
+    with pytest.raises(Missing):
+        site.root.hash(RelPath(b"link/page"))
+    with pytest.raises(Missing):
+        site.root.listdir(RelPath(b"link"))
+
+
+def test_nothing_lies_beneath_a_file_or_a_missing_directory(site: Site) -> None:
+    site.write("f")
+    assert site.root.lstat(RelPath(b"f/below")) is None
+    assert site.root.lstat(RelPath(b"no/where")) is None
+    with pytest.raises(Missing):
+        site.root.readlink(RelPath(b"f"))
+
+
+def test_an_absolute_or_climbing_path_stays_outside(site: Site) -> None:
+    (site.volume / "secret").write_text("s")
+    (site.html / "up").symlink_to("..")
+    assert site.root.lstat(RelPath(b"up/secret")) is None
+    if site.root._openat2:
+        with pytest.raises(Exception, match="secret"):
+            site.root.hash(RelPath(b"../secret"))
+
+
+def test_names_of_any_bytes_are_read_back_as_they_are(site: Site) -> None:
+    names = sorted([b"\xff\xfe", b"new\nline", b"#hash", b";semi", b"n" * 255, b" ", "ü".encode()])
+    for name in names:
+        os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=site.root.fd))
+    assert names == [name for name, _ in site.root.listdir(ROOT).entries]
+    assert all(site.root.lstat(RelPath(name)) is not None for name in names)
+
+
+def test_the_longest_path_is_reached(site: Site) -> None:
+    names = [b"d" * 254] * 16
+    at = os.dup(site.root.fd)
+    for name in names[:-1]:
+        os.mkdir(name, dir_fd=at)
+        below = os.open(name, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(os.open(names[-1], os.O_CREAT | os.O_WRONLY, dir_fd=at))
+    os.close(at)
+    path = RelPath(b"/".join(names))
+    assert 4079 == len(path)
+    stat = site.root.lstat(path)
+    assert stat is not None and stat.kind is Kind.FILE
+    assert stat == site.root.hash(path)[0]
+
+
+def test_fifos_and_sockets_are_special(site: Site) -> None:
+    os.mkfifo(site.html / "fifo")
+    here = os.getcwd()
+    os.chdir(site.html)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        os.chdir(here)
+        for name in (b"fifo", b"socket"):
+            with pytest.raises(Special):
+                site.root.lstat(RelPath(name))
+    site.write("page")
+    listing = site.root.listdir(ROOT)
+    assert [b"fifo", b"socket"] == listing.special
+    assert [b"page"] == [name for name, _ in listing.entries]
+
+
+def test_hashing_a_fifo_does_not_wait_for_its_writer(site: Site) -> None:
+    os.mkfifo(site.html / "fifo")
+    with pytest.raises((Special, Changed)):
+        site.root.hash(RelPath(b"fifo"))
+
+
+@pytest.mark.parametrize("data", [b"", b"x" * 4096, os.urandom(BIG)], ids=["empty", "small", "big"])
+def test_the_hash_is_xxh128_of_the_bytes(site: Site, data: bytes) -> None:
+    (site.html / "f").write_bytes(data)
+    stat, digest = site.root.hash(RelPath(b"f"))
+    assert xxhash.xxh3_128_digest(data) == digest
+    assert site.root.lstat(RelPath(b"f")) == stat
+
+
+@pytest.mark.parametrize("size", [10, BIG])
+def test_a_file_that_changes_while_it_is_read_has_no_hash(
+    site: Site, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = site.html / "f"
+    path.write_bytes(b"x" * size)
+    real = {name: getattr(os, name) for name in ("pread", "preadv")}
+
+    def touched_meanwhile(name: str) -> object:
+        def read(*arguments: object) -> object:
+            os.utime(path, ns=(1, 1))
+            return real[name](*arguments)
+
+        return read
+
+    for name in real:
+        monkeypatch.setattr(os, name, touched_meanwhile(name))
+    with pytest.raises(Changed):
+        site.root.hash(RelPath(b"f"))
+
+
+def test_a_directory_has_no_hash(site: Site) -> None:
+    (site.html / "d").mkdir()
+    with pytest.raises(Changed):
+        site.root.hash(RelPath(b"d"))
+
+
+def test_reading_leaves_the_access_time_alone(site: Site) -> None:
+    path = site.write("f", "data")
+    os.utime(site.html / "f", ns=(5_000_000_000, 6_000_000_000))
+    site.root.hash(path)
+    assert 5_000_000_000 == os.stat(site.html / "f").st_atime_ns
+
+
+def test_no_descriptor_is_left_open(site: Site) -> None:
+    path = site.write("a/b/f")
+    before = len(os.listdir("/proc/self/fd"))
+    site.root.lstat(path)
+    site.root.hash(path)
+    site.root.listdir(RelPath(b"a/b"))
+    site.root.is_open_for_writing(path)
+    assert site.root.lstat(RelPath(b"a/b/f/g")) is None
+    with pytest.raises(Missing):
+        site.root.hash(RelPath(b"a/nope/f"))
+    assert before == len(os.listdir("/proc/self/fd"))
+
+
+def test_a_symlink_renamed_over_a_directory_leads_nowhere(site: Site, tmp_path: Path) -> None:
+    site.write("d/f", "inside")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "f").write_text("outside")
+    (site.html / "d").rename(site.html / "was")
+    (site.html / "d").symlink_to(tmp_path / "elsewhere")
+    assert site.root.lstat(RelPath(b"d/f")) is None
+    assert site.root.lstat(RelPath(b"was/f")) is not None
