@@ -13,6 +13,7 @@ in a ring (a symlink beneath its own target) are met by travelling in one batch.
 """
 
 import bisect
+from collections.abc import Container
 from typing import Final
 
 from sidecar.core import paths
@@ -28,30 +29,50 @@ NOTHING: Final = 0
 
 def next_small(box: Outbox, resolver: Resolver, now: float, limit: int, limit_bytes: int) -> Plan | None:
     """The next batch of the small lane: about `limit` entries and `limit_bytes` of content at most."""
+    if not box.loaded:
+        return None  # what is not known yet cannot go first
     planned = _Chooser(box, resolver, now, limit, limit_bytes).run() if box.live else []
     return box.launch(Lane.SMALL, planned) if planned else None
 
 
-def next_alone(box: Outbox, now: float) -> Plan | None:
-    """The next file that travels alone: a large one, or one from a private copy; its directories are settled."""
+def next_alone(box: Outbox, now: float, busy: Container[Lane] = ()) -> Plan | None:
+    """The next file that travels alone: a large one, or one from a private copy; its directories are settled, and its
+    lane is not `busy` with another such file."""
+    if not box.loaded:
+        return None
     for item in box.live.values():
         large = box.is_large(item)
         if not (large or item.private) or item.not_before > now or item.path in box.large_ahead:
             continue
-        if not box.unsettled_above(item.path):
-            return box.launch(Lane.LARGE if large else Lane.SMALL, [Planned(item)])
+        lane = Lane.LARGE if large else Lane.SMALL
+        if lane not in busy and not box.unsettled_above(item.path) and not box.dead_beneath(item.path):
+            return box.launch(lane, [Planned(item)])
     return None
 
 
 def next_offer(box: Outbox, limit: int) -> Plan | None:
     """The next rows to offer, `limit` at most; a round starts when all of the one before is settled."""
+    if not box.loaded:
+        return None
     for turn in Round:
-        if box.offers[turn]:
-            chosen = [Planned(item) for _, item in zip(range(limit), box.offers[turn].values(), strict=False)]
-            return box.launch(Lane.OFFER, chosen)
+        while box.offers[turn]:
+            chosen = [item for _, item in zip(range(limit), box.offers[turn].values(), strict=False)]
+            alone = [item for item in chosen if not box.over_graves(item)]
+            if alone:
+                return box.launch(Lane.OFFER, [Planned(item) for item in alone])
+            for item in chosen:
+                _with_its_dead(box, item, turn)
         if box.offering(turn):
             return None
     return None
+
+
+def _with_its_dead(box: Outbox, item: Item, turn: Round) -> None:
+    """What replaces a directory goes in the last round; then with content, so that the peer has no hole there."""
+    if turn is Round.TOMBSTONES:
+        box.promote(item.path)
+    else:
+        box.defer(item)
 
 
 class _Chooser:
@@ -67,7 +88,6 @@ class _Chooser:
         self._chosen: dict[RelPath, Planned] = {}
         self._refused: set[RelPath] = set()
         self._visiting: set[RelPath] = set()
-        self._tombstones = sorted(p for p, i in box.live.items() if i.kind is Kind.TOMBSTONE)
         self._unsettled: list[RelPath] | None = None
         self._links: int | None = self._number
         self._links_asked = False
@@ -128,11 +148,12 @@ class _Chooser:
         return True
 
     def _deletions_beneath(self, path: RelPath) -> bool:
-        for at in range(bisect.bisect_left(self._tombstones, path + b"/"), len(self._tombstones)):
-            if not paths.beneath(self._tombstones[at], path):
-                break
-            beneath = self._box.live.get(self._tombstones[at])
-            if beneath is not None and not self._choose(beneath):
+        for dead in sorted(self._box.dead_beneath(path)):
+            waiting = self._box.live.get(dead) or self._box.promote(dead)
+            if waiting is None:
+                if dead not in self._box.ahead:
+                    return False
+            elif not self._choose(waiting):
                 return False
         return True
 

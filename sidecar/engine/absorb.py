@@ -127,7 +127,9 @@ class Absorber:
                 self.replica.store.put(Row(path, row.version, stat, b"", row.seq, Flag.FOUND))
             return
         head = observe.head_of(stat, b"", self.replica.dots.on(row.version))
-        keep_beside = best is not None and best.kind is not Kind.TOMBSTONE
+        # a file that the row says lies here was replaced by a local writer; one that it does not, another node put there
+        ours = row.stat is not None and row.stat.kind is not Kind.DIR
+        keep_beside = best is not None and best.kind is not Kind.TOMBSTONE and not ours
         version = versions.beside(row.version, head) if keep_beside else versions.write(row.version, head)
         self.replica.commit(Row(path, version, stat, b"", row.seq), local=True)
 

@@ -20,6 +20,7 @@ from sidecar.core.ports import (
     Out,
     Source,
     Staged,
+    Stored,
     Surprise,
     Unreachable,
 )
@@ -136,7 +137,7 @@ class RootDisk:
         self._discard(source.path, other, path, out)
         return placed
 
-    def _staged(self, head: Head, source: Source) -> stage.Staged:
+    def _staged(self, head: Head, source: Staged | Stored | CopyOf | Itself) -> stage.Staged:
         root = self._root
         if isinstance(source, Staged):
             name = RelPath(source.batch.encode() + b"/" + source.name)
@@ -197,7 +198,7 @@ class RootDisk:
 
     def _discard(self, at: RelPath, stat: Stat, path: RelPath, out: Out) -> None:
         """What lies `at` with this stat leaves the root and is kept as what `path` was."""
-        name = self._trash_name()
+        name = self.trash_name()
         gone = keep.to_trash(self._root, at, name, stat)
         if not gone.was(stat):
             keep.put_back(self._root, name, at)
@@ -215,7 +216,7 @@ class RootDisk:
             keep.to_conflicts(self._root, self._root.inbox, inbox_name, out.hash)
             self._index.add_conflict(path, out.hash, self._now_us())
             return
-        name = self._trash_name()
+        name = self.trash_name()
         keep.out_to_trash(self._root, inbox_name, name)
         self._list_trash(name, path, out)
 
@@ -232,16 +233,17 @@ class RootDisk:
             kept = keep.conflict_name(digest)
             stat = self._root.conflicts.lstat(kept)
             if stat is not None:
-                name = self._trash_name()
+                name = self.trash_name()
                 keep.conflict_to_trash(self._root, digest, name)
                 self._list_trash(name, path, Out(stat, digest, Keep.CONFLICT))
 
-    def _trash_name(self) -> RelPath:
+    def trash_name(self) -> RelPath:
+        """A fresh name in the trash: the hour, then the moment."""
         self._trashed += 1
         return RelPath(b"%x/%x" % (self._now_us() // 3_600_000_000, self._now_us() * 1000 + self._trashed % 1000))
 
     def _list_trash(self, name: RelPath, path: RelPath, out: Out) -> None:
-        self._index.add_trash(name, path, out.stat, out.hash, out.keep.value, self.source, self._now_us())
+        self._index.add_trash(name, path, out.stat, out.hash, out.keep, self.source, self._now_us())
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -53,7 +52,8 @@ class Inbound:
     Args:
         region: the region whose key opened the channel.
         landing: where batches land, shared by all links of this node.
-        offers_end: called with (region, hello) when the peer has offered everything.
+        met: called with this when the peer has said hello.
+        offers_end: called with the region when the peer has offered everything.
     """
 
     def __init__(
@@ -63,6 +63,8 @@ class Inbound:
         channel: Channel,
         landing: Landing,
         metrics: Metrics,
+        *,
+        met: Callable[["Inbound"], None],
         offers_end: Callable[[str], None],
     ) -> None:
         self._me = me
@@ -70,11 +72,13 @@ class Inbound:
         self._channel = channel
         self._landing = landing
         self._metrics = metrics
+        self._met = met
         self._offers_end = offers_end
         self._orders: dict[Lane, LaneOrder[Batch]] = {lane: LaneOrder() for lane in Lane}
         self._queues: dict[Lane, asyncio.Queue[Batch]] = {lane: asyncio.Queue() for lane in Lane}
         self._sent: dict[tuple[Lane, int], asyncio.Future[int]] = {}
         self._settling: set[asyncio.Task[None]] = set()
+        self._staging: set[str] = set()
         self._cursor = 0
         self.peer: Hello | None = None
         self.heard_at = time.monotonic()
@@ -88,6 +92,7 @@ class Inbound:
         raw = await asyncio.wait_for(self._channel.read(), SILENCE)
         self.peer = check_hello(decode(raw) if raw is not None else None, self._region)
         self._me.met(self.peer)
+        self._met(self)
         self._say(self._me.hello(self._region, self.peer))
         try:
             async with asyncio.TaskGroup() as group:
@@ -98,11 +103,12 @@ class Inbound:
         finally:
             for task in self._settling:
                 task.cancel()
+            self._landing.abandon(self._region, self._staging)
 
     def close(self, reason: str) -> None:
-        """Say bye; the peer cuts the link."""
-        with suppress(Exception):
-            self._say(Bye(reason))
+        """Say bye and cut the link."""
+        self._say(Bye(reason))
+        self._channel.close()
 
     def _say(self, frame: Frame) -> None:
         self._metrics.frame_sent(frame)
@@ -121,6 +127,8 @@ class Inbound:
             case Batch():
                 self._check(frame)
                 self._remember(frame.cursor)
+                if frame.id:
+                    self._staging.add(frame.id)
                 for _, batch in self._orders[frame.lane].arrived(frame.number, frame):
                     self._sent.setdefault((batch.lane, batch.number), asyncio.get_running_loop().create_future())
                     self._queues[frame.lane].put_nowait(batch)
@@ -174,7 +182,14 @@ class Inbound:
             self._sent.pop((lane, batch.number), None)
             task = asyncio.ensure_future(self._settle(batch, answers, ended))
             self._settling.add(task)
-            task.add_done_callback(self._settling.discard)
+            task.add_done_callback(self._settled)
+
+    def _settled(self, task: asyncio.Task[None]) -> None:
+        self._settling.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            # what cannot be made durable is not answered: the peer sends it again over the next connection
+            log.error("a batch could not be made durable", peer=self._region, error=str(task.exception()))
+            self._channel.close()
 
     async def _land(self, batch: Batch, staged: dict[bytes, Staged]) -> list[Answer]:
         order = self._orders[batch.lane]
@@ -206,8 +221,7 @@ class Inbound:
         if not order.holds(entry.leans):
             return Answer(index, Outcome.AGAIN)
         landed = lander.land(entry, staged.get(entry.name or entry.path), tombstones)
-        if landed.hint:
-            self._landing.trouble(entry.path, landed.hint)
+        self._landing.trouble(entry.path, landed.hint)
         return Answer(index, landed.outcome, landed.want, landed.hint)
 
     async def _settle(self, batch: Batch, answers: list[Answer], ended: asyncio.Future[int]) -> None:
@@ -218,6 +232,7 @@ class Inbound:
         if batch.id:
             await ended
             self._landing.forget(self._region, batch.id)
+            self._staging.discard(batch.id)
 
 
 def _is_tombstone(entry: Entry) -> bool:

@@ -11,7 +11,7 @@ from sidecar.core.frames import Entry, How, Outcome
 from sidecar.core.ignore import Excluded, within_excluded
 from sidecar.core.links import Resolver
 from sidecar.core.paths import RelPath
-from sidecar.core.plan import Known, Merge, Show, Want, plan
+from sidecar.core.plan import Known, Merge, Show, Want, lacking, plan
 from sidecar.core.ports import (
     CopyOf,
     DiskFull,
@@ -113,7 +113,11 @@ class Lander:
                 self.replica.commit(after, local=False, content=False, heard=entry.version)
             case Show(version, head, missing):
                 self._show(row, version, head, source, entry)
-                self._keep_loser(version, staged, entry)
+                after = self.replica.row(entry.path)
+                self._keep_loser(after.version, staged, entry)
+                if after.version != version:
+                    # a directory survived it: what was to be shown is a losing head now
+                    missing = lacking(after.version, kept)
         return Landed(Outcome.WANT, missing[0]) if missing else Landed(Outcome.APPLIED)
 
     @staticmethod

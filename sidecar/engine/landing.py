@@ -2,13 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind
 from sidecar.core.frames import Batch, Entry, How
+from sidecar.core.ignore import Excluded
 from sidecar.core.intent import Intent
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Staged
@@ -23,8 +24,10 @@ from sidecar.fs.faults import Unstaged
 from sidecar.fs.root import WebRoot
 
 _BATCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_LOOKS: Final = (0.0005, 0.001, 0.001, 0.002, 0.002, 0.004, 0.008, 0.016)
-"""Seconds between the looks for staged files; the last one goes on."""
+_LOOK_ANYWAY: Final = 0.05
+"""Seconds after which staged files are looked for though no event named them."""
+_ORPHANED: Final = 10.0
+"""Seconds that an rsync gets to notice that its connection is gone."""
 _OFF_LOOP: Final = 1 << 20
 """Files from this size on are hashed in an executor (bytes)."""
 
@@ -33,8 +36,9 @@ class Landing:
     """Shared by all links of this node.
 
     Args:
+        recover: writes the rows that a failed transaction left out though their renames were done.
         attribute: called with the region on whose behalf rows change, "" when that ends.
-        trouble: called with (path, hint) for what a peer sent and this node could not do.
+        trouble: called with (path, hint) for what a peer sent and this node could not do; "" when it could.
     """
 
     def __init__(
@@ -46,7 +50,9 @@ class Landing:
         absorber: Absorber,
         durability: Durability,
         *,
+        excluded: Excluded,
         links_outside: bool,
+        recover: Callable[[], object],
         attribute: Callable[[str], None],
         trouble: Callable[[RelPath, str], None],
     ) -> None:
@@ -56,7 +62,12 @@ class Landing:
         self._replica = replica
         self._absorber = absorber
         self._durability = durability
+        self._excluded = excluded
         self._links_outside = links_outside
+        self._awaited: dict[RelPath, asyncio.Event] = {}
+        self._recover = recover
+        self.unfinished = False
+        """a transaction failed with renames done: until `mend`, the rows tell less than the root shows"""
         self._attribute = attribute
         self.trouble = trouble
 
@@ -66,7 +77,7 @@ class Landing:
 
     def lander(self) -> Lander:
         """What lands the entries of one batch."""
-        return Lander(self._replica, self._absorber, self._me.resolver, self._links_outside)
+        return Lander(self._replica, self._absorber, self._me.resolver, self._excluded, self._links_outside)
 
     async def durable(self) -> None:
         """Returns when everything landed so far survives a power loss."""
@@ -76,6 +87,11 @@ class Landing:
         """The batch is answered and its rsync has ended: what is left of it in the inbox goes."""
         stage.drop(self._root.inbox, _directory(region, batch))
 
+    def abandon(self, region: str, batches: Iterable[str]) -> None:
+        """The link was cut: what these batches staged goes, when their rsyncs have noticed it too."""
+        for batch in batches:
+            asyncio.get_running_loop().call_later(_ORPHANED, self.forget, region, batch)
+
     # -- staged files
 
     async def staged(self, region: str, batch: Batch, ended: asyncio.Future[int]) -> dict[bytes, Staged]:
@@ -84,15 +100,33 @@ class Landing:
         waiting = {e.name or e.path: digest for e in batch.entries if (digest := _announced(e)) is not None}
         if not waiting:
             return {}
-        there: dict[bytes, Staged] = {}
         directory = _directory(region, batch.id)
-        for pause in _pauses():
+        event = self._awaited.setdefault(directory, asyncio.Event())
+        ended.add_done_callback(lambda _: event.set())
+        try:
+            return await self._gather(directory, waiting, event, ended)
+        finally:
+            del self._awaited[directory]
+
+    async def _gather(
+        self, directory: RelPath, waiting: dict[bytes, bytes], event: asyncio.Event, ended: asyncio.Future[int]
+    ) -> dict[bytes, Staged]:
+        there: dict[bytes, Staged] = {}
+        while True:
+            event.clear()
             last = ended.done()
             await self._look(directory, waiting, there)
             if last or not waiting:
                 return there
-            await asyncio.sleep(pause)
-        raise AssertionError("the pauses never end")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(event.wait(), _LOOK_ANYWAY)
+
+    def arrived(self, names: list[RelPath]) -> None:
+        """Files appeared in the inbox under these names."""
+        for directory in {RelPath(b"/".join(name.split(b"/", 2)[:2])) for name in names}:
+            event = self._awaited.get(directory)
+            if event is not None:
+                event.set()
 
     async def _look(self, directory: RelPath, waiting: dict[bytes, bytes], there: dict[bytes, Staged]) -> None:
         # rsync sends in the order of the names: what comes next is what was asked for next
@@ -127,15 +161,24 @@ class Landing:
     def slice(self, region: str, part: tuple[Entry, ...], staged: dict[bytes, Staged]) -> Iterator[None]:
         """The entries of `part` land inside: what is intended is committed before, the rows after, in one go each."""
         index = self._me.index
+        self.mend()
         with index.transaction():
             index.intend([self._intent(entry, staged.get(entry.name or entry.path)) for entry in part])
         self._attribute(region)
+        self.unfinished = True
         try:
             with index.transaction():
                 yield
                 index.clear_intents([entry.path for entry in part])
+            self.unfinished = False
         finally:
             self._attribute("")
+
+    def mend(self) -> None:
+        """Finish what a failed transaction left. Raises IndexFull, IndexBusy: it cannot be done yet."""
+        if self.unfinished:
+            self._recover()
+            self.unfinished = False
 
     def _intent(self, entry: Entry, staged: Staged | None) -> Intent:
         merged = versions.merge(self._replica.row(entry.path).version, entry.version)
@@ -154,8 +197,3 @@ def _announced(entry: Entry) -> bytes | None:
     best = versions.winner(entry.version)
     return best.hash if entry.how is How.STAGED and best is not None else None
 
-
-def _pauses() -> Iterator[float]:
-    yield from _LOOKS
-    while True:
-        yield _LOOKS[-1]

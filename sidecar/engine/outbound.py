@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -21,13 +20,14 @@ from sidecar.core.frames import (
     How,
     Lane,
     OffersEnd,
+    Outcome,
     Ping,
     Sent,
     Settle,
     decode,
     encode,
 )
-from sidecar.core.outbox import Outbox, Plan, Planned
+from sidecar.core.outbox import Item, Outbox, Plan, Planned
 from sidecar.core.paths import RelPath
 from sidecar.engine.delivery import Delivery
 from sidecar.engine.identity import Identity, check_hello
@@ -63,6 +63,7 @@ class Outbound:
         delivery: what carries files to the peer.
         delay: seconds in which changes are collected before they go (lsyncd's delay).
         recheck: called with paths that came back torn.
+        met: called with this when the peer has said hello.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Outbound:
         large: int,
         delay: float,
         recheck: Callable[[list[RelPath]], None],
+        met: Callable[["Outbound"], None],
     ) -> None:
         self._me = me
         self._region = region
@@ -85,12 +87,16 @@ class Outbound:
         self._large = large
         self._delay = delay
         self._recheck = recheck
+        self._met = met
         self._wake = asyncio.Event()
         self._offers_due = 0.0
         self._said_end = False
-        self._alone = False
+        self._alone: set[Lane] = set()
+        self._said_at: dict[tuple[Lane, int], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.box: Outbox | None = None
+        self.cursor = -1
+        """when there is no `box`: the seq up to which the peer had confirmed everything, -1: it said nothing yet"""
         self.peer: Hello | None = None
         self.heard_at = time.monotonic()
         self.problems: dict[RelPath, str] = {}
@@ -98,8 +104,8 @@ class Outbound:
 
     # -- what the node tells it
 
-    def changed(self, changed: Changed, source: str | None) -> None:
-        """A row changed here; `source` is the region that sent it, None for a local write."""
+    def changed(self, changed: Changed, source: str) -> None:
+        """A row changed here; `source` is the region that sent it, "" for a local write."""
         box = self.box
         if box is None:
             return
@@ -131,6 +137,8 @@ class Outbound:
         self.peer = check_hello(decode(raw) if raw is not None else None, self._region)
         cursor = self.peer.cursor if self.peer.seen_epoch == self._me.epoch else 0
         self.box = Outbox(cursor, self._large)
+        self.cursor = cursor
+        self._met(self)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen())
@@ -138,14 +146,19 @@ class Outbound:
                 group.create_task(self._pump(self.box))
                 group.create_task(self._beat(self.box))
         finally:
-            self.box = None
+            self.cursor, self.box = self.box.cursor, None
             for task in self._tasks:
                 task.cancel()
 
     def close(self, reason: str) -> None:
-        """Say bye; the peer cuts the link."""
-        with suppress(Exception):
-            self._say(Bye(reason))
+        """Say bye and cut the link."""
+        self._say(Bye(reason))
+        self._channel.close()
+
+    @property
+    def idle(self) -> bool:
+        """Has the peer confirmed everything?"""
+        return self.box is not None and self.box.idle
 
     def _say(self, frame: Frame) -> None:
         self._metrics.frame_sent(frame)
@@ -169,9 +182,11 @@ class Outbound:
 
     def _settled(self, frame: Settle) -> None:
         assert self.box is not None
+        now = time.monotonic()
         flown = self.box.flight(frame.lane, frame.number)
-        torn = self.box.answered(frame.lane, frame.number, frame.rest, frame.answers, time.monotonic())
-        self._metrics.settled(self._region, frame, len(flown))
+        torn = self.box.answered(frame.lane, frame.number, frame.rest, frame.answers, now)
+        took = now - self._said_at.pop((frame.lane, frame.number), now)
+        self._metrics.settled(self._region, frame, len(flown), took)
         for item in flown:
             self.problems.pop(item.path, None)
         for answer in frame.answers:
@@ -224,9 +239,9 @@ class Outbound:
     def _send_one(self, box: Outbox) -> bool:
         now = time.monotonic()
         sent = self._send_offers(box, now)
-        plan = order.next_alone(box, now) if not self._alone else None
+        plan = order.next_alone(box, now, self._alone)
         if plan is not None:
-            self._alone = True
+            self._alone.add(plan.lane)
             self._spawn(self._send_alone(box, plan))
             sent = True
         return self._send_small(box, now) or sent
@@ -244,17 +259,19 @@ class Outbound:
     def _send_small(self, box: Outbox, now: float) -> bool:
         if not box.live or box.in_flight(Lane.SMALL) >= SMALL_WINDOW:
             return False
-        if not self._delivery.ready(Lane.SMALL) and any(item.stage for item in box.live.values()):
+        if not self._delivery.ready() and any(item.stage for item in box.live.values()):
             return False
         plan = order.next_small(box, self._me.resolver, now, BATCH_ENTRIES, BATCH_BYTES)
         if plan is None:
             return False
-        names = [p.item.path for p in plan.planned if p.item.stage]
-        carrier = self._delivery.take(Lane.SMALL) if names else None
+        staged = [p.item for p in plan.planned if p.item.stage]
+        names = [item.path for item in staged]
+        carrier = self._delivery.take() if names else None
         entries = [self._entry(p) for p in plan.planned]
         if carrier is not None:
             # the names first: rsync's way is the longer one
             self._spawn(self._carried(plan, carrier.send(names)))
+            self._delivery.sending(names, sum(item.size for item in staged))
         self._say(self._batch(box, plan, carrier.batch if carrier is not None else "", entries))
         return True
 
@@ -263,34 +280,43 @@ class Outbound:
         try:
             await self._send_load(box, plan)
         finally:
-            self._alone = False
+            self._alone.discard(plan.lane)
             self._wake.set()
 
     async def _send_load(self, box: Outbox, plan: Plan) -> None:
         planned = plan.planned[0]
-        load = await self._delivery.load(planned.item, self._me.index.get(planned.item.path), plan.lane)
+        item = planned.item
+        load = await self._delivery.load(item, plan.lane)
         if load is None:
-            # what was wanted is not here any more: say so, and leave the number of the lane to an empty batch
-            self._say(Gone(planned.item.path, planned.item.want))
-            box.gone(planned.item.path)
-            self._say(self._batch(box, plan, "", []))
+            self._nothing_to_send(box, plan, item)
             return
-        row = self._me.index.get(planned.item.path)
-        version = row.version if row is not None else load.version
-        how = How.LOSER if planned.item.want else How.STAGED
-        entry = Entry(planned.item.path, version, how, load.name, load.hash, planned.leans)
-        sending = load.carrier.send([load.source])
+        how = How.LOSER if item.want else How.STAGED
+        # the path itself is the file's name in the batch, unless it lies elsewhere here
+        name = load.name if load.name != item.path else b""
+        entry = Entry(item.path, load.version, how, name, load.hash if item.want else b"", planned.leans)
+        sending = load.carrier.send([load.name])
+        self._delivery.sending([item.path], item.size)
         self._say(self._batch(box, plan, load.carrier.batch, [entry]))
         try:
             await self._carried(plan, sending)
         finally:
-            load.done()
+            self._delivery.done(load)
+
+    def _nothing_to_send(self, box: Outbox, plan: Plan, item: Item) -> None:
+        """What was wanted is gone, or what was to be copied does not rest: an empty batch takes the number."""
+        if item.want:
+            self._say(Gone(item.path, item.want))
+        outcome = Outcome.KNOWN if item.want else Outcome.TORN
+        torn = box.answered(plan.lane, plan.number, outcome, (), time.monotonic())
+        self._say(self._batch(box, plan, "", []))
+        self._recheck([one.path for one in torn])
 
     async def _carried(self, plan: Plan, sending: Awaitable[int]) -> None:
         self._say(Sent(plan.lane, plan.number, await sending))
 
     def _batch(self, box: Outbox, plan: Plan, batch_id: str, entries: list[Entry]) -> Batch:
         self._metrics.batch_sent(self._region, plan.lane, len(entries))
+        self._said_at[plan.lane, plan.number] = time.monotonic()
         return Batch(plan.lane, plan.number, batch_id, box.cursor, tuple(entries))
 
     def _entry(self, planned: Planned) -> Entry:

@@ -8,10 +8,11 @@ import structlog
 
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath
-from sidecar.core.ports import InUse
+from sidecar.core.ports import InUse, Unreachable
 from sidecar.engine.absorb import Absorber, Trouble
 from sidecar.engine.dirty import Dirty
 from sidecar.engine.disk import RootDisk
+from sidecar.errors import Retryable
 from sidecar.fs.faults import Denied, Raced, Special
 from sidecar.fs.root import WebRoot
 from sidecar.fs.walk import walk
@@ -27,6 +28,8 @@ LOOK_AGAIN: Final = 0.25
 """Seconds until a file that was being written is looked at again, unless its close says so before."""
 TROUBLE_AGAIN: Final = 10.0
 """The same for a path that cannot be read."""
+INDEX_AGAIN: Final = 2.0
+"""The same while the index cannot be written (a full disk)."""
 LARGE_HASH: Final = 4 << 20
 """Files from this size on are hashed off the loop (bytes)."""
 
@@ -37,6 +40,7 @@ class Watching:
     Args:
         overflowed: called when events were lost and a scan is due.
         arrived: called with the inbox names under which files appeared.
+        mend: called before paths are looked at: finishes what a failed transaction left.
         absorbed: called after every slice, when rows may have changed.
     """
 
@@ -52,6 +56,7 @@ class Watching:
         excluded: Callable[[RelPath, bool], bool],
         overflowed: Callable[[], None],
         arrived: Callable[[list[RelPath]], None],
+        mend: Callable[[], None],
         absorbed: Callable[[], None],
     ) -> None:
         self._root = root
@@ -63,12 +68,16 @@ class Watching:
         self._excluded = excluded
         self._overflowed = overflowed
         self._arrived = arrived
+        self._mend = mend
         self._absorbed = absorbed
         self._wake = asyncio.Event()
         self._hashing: set[asyncio.Task[None]] = set()
         self.dirty = Dirty()
         self.troubles: dict[RelPath, Trouble] = {}
         self.root_lost = False
+        self.overflows = 0
+        self.problem = ""
+        """why nothing can be written to the index just now"""
 
     def start(self) -> None:
         """Read events from now on."""
@@ -85,9 +94,13 @@ class Watching:
         self._wake.set()
 
     @property
-    def idle(self) -> bool:
-        """Is nothing marked, put off or being hashed?"""
-        return not (self.dirty.paths or self.dirty.later or self._hashing)
+    def busy(self) -> bool:
+        """Is something marked or being hashed? What somebody has open, or cannot be read, does not count."""
+        return bool(self.dirty.paths or self._hashing)
+
+    def unreadable(self) -> list[tuple[RelPath, Unreachable]]:
+        """The paths that cannot be read, each with why."""
+        return [(path, trouble) for path, trouble in self.troubles.items() if isinstance(trouble, Unreachable)]
 
     def _read(self) -> None:
         seen = self._watcher.read()
@@ -102,6 +115,7 @@ class Watching:
             if reason & Reason.TREE:
                 self._mark_beneath(path)
         if seen.overflow:
+            self.overflows += 1
             self._metrics.overflows.inc()
             self._overflowed()
         self.root_lost = self.root_lost or seen.root_lost
@@ -136,14 +150,33 @@ class Watching:
         self._absorbed()
 
     def absorb(self, paths: list[RelPath]) -> None:
-        """Look at these paths now, in one transaction."""
-        with self._index.transaction():
-            troubles = self._absorber.absorb(paths)
+        """Look at these paths now, in one transaction.
+
+        Raises:
+            Retryable: the index cannot be written in the first scan; later, the paths wait instead.
+        """
+        try:
+            self._mend()
+            with self._index.transaction():
+                troubles = self._absorber.absorb(paths)
+        except Retryable as error:
+            if self._absorber.finding:
+                raise
+            self._wait(paths, str(error))
+            return
+        self.problem = ""
         for path in paths:
             if path not in troubles:
                 self.troubles.pop(path, None)
         for path, trouble in troubles.items():
             self._put_off(path, trouble)
+
+    def _wait(self, paths: list[RelPath], problem: str) -> None:
+        if not self.problem:
+            log.error("changes cannot be taken up", problem=problem)
+        self.problem = problem
+        for path in paths:
+            self.dirty.put_off(path, INDEX_AGAIN)
 
     def _put_off(self, path: RelPath, trouble: Trouble) -> None:
         if isinstance(trouble, InUse):

@@ -155,6 +155,11 @@ class Rows(Table):
         counted = dict(self._db.all("SELECT kind, n FROM row_counts"))
         return {kind: counted.get(kind.value, 0) for kind in Kind}
 
+    def count_since(self, seq: int) -> int:
+        """How many rows changed after `seq`."""
+        (n,) = self._db.one("SELECT count(*) FROM rows WHERE seq > ?", (seq,)) or (0,)
+        return int(n)
+
     @property
     def rows_written(self) -> int:
         """Rows written since the index was opened: put, put_stat and remove."""

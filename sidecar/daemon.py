@@ -1,0 +1,237 @@
+"""The composition root: settings become a running node, every task of it has a name, and its end is an error."""
+
+import asyncio
+import contextlib
+import secrets
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from sidecar import VERSION, log
+from sidecar.config import Settings
+from sidecar.engine.links import RESTART, Links, delay
+from sidecar.engine.node import Node, now_us
+from sidecar.engine.options import Options, PeerOptions
+from sidecar.engine.report import Reporter
+from sidecar.engine.status import Status
+from sidecar.errors import GeorootError
+from sidecar.fs.root import WebRoot
+from sidecar.index import files
+from sidecar.index.faults import IndexDamaged
+from sidecar.index.store import Index
+from sidecar.link import identity, keys
+from sidecar.link.listener import Listener
+from sidecar.link.selftest import selftest
+from sidecar.link.sshd import Sshd, SshdOptions
+from sidecar.metrics import Metrics
+from sidecar.web.server import serve
+from sidecar.web.statusfile import write_status
+
+logger = structlog.get_logger(__name__)
+
+NOT_FLUSHED: Final = 4
+"""The exit code of a node that was told to stop and could not send everything that was pending."""
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_DRAIN_LOOK: Final = 0.02
+
+
+def run(settings: Settings) -> int:
+    """Run a node until it is told to stop; its exit code.
+
+    Raises:
+        GeorootError: it cannot start, or what it stands on has gone.
+    """
+    log.configure(settings.log_level, settings.log_format, settings.log_file)
+    logger.info("starting", version=VERSION, **settings.redacted())
+    return asyncio.run(_run(settings))
+
+
+def options_of(settings: Settings) -> Options:
+    """The settings as the engine takes them."""
+    return Options(
+        region=settings.region,
+        node=settings.node,
+        image=VERSION,
+        root=settings.root,
+        state=settings.state,
+        inbox=settings.inbox,
+        run_dir=settings.run_dir,
+        keys_dir=settings.keys_dir,
+        peers=tuple(
+            PeerOptions(peer.region, peer.host, peer.port, peer.compress, peer.bwlimit) for peer in settings.targets
+        ),
+        ssh_listen=settings.ssh_listen,
+        ssh_port=settings.ssh_port,
+        exclude=settings.patterns,
+        delay=settings.delay,
+        large_file=settings.large_file,
+        open_wait=settings.open_wait,
+        scan_interval=settings.scan_interval,
+        trash_keep=settings.trash_keep,
+        trash_max=settings.trash_max,
+        links_outside=settings.links == "all",
+        served_at=settings.served_at,
+        found_now=settings.found == "now",
+        spares=settings.spares,
+        drain=settings.drain,
+    )
+
+
+def open_index(state: str) -> Index:
+    """The index of this volume, with a new run begun; a damaged one is set aside and begun anew.
+
+    Raises:
+        EnvironmentFault: it is a newer release's, another sidecar has it open, or it cannot be opened.
+    """
+    path = Path(state) / "index.db"
+    try:
+        return _begun(path)
+    except IndexDamaged as error:
+        aside = files.quarantine(path, now_us())
+        logger.error("the index is damaged and set aside", problem=str(error), aside=str(aside))
+        return _begun(path)
+
+
+def _begun(path: Path) -> Index:
+    index = Index.open(path, lambda: secrets.randbits(63))
+    try:
+        boot_id = _BOOT_ID.read_text("ascii").strip()
+        before = index.start_run(boot_id, now_us())
+        if before.lost_power(boot_id):
+            index.check()
+    except BaseException:
+        index.close()
+        raise
+    return index
+
+
+class Reported:
+    """What the web side asks."""
+
+    def __init__(self, reporter: Reporter, metrics: Metrics) -> None:
+        self._reporter = reporter
+        self.registry = metrics.registry
+
+    def status(self) -> Status:
+        """The node as it is now."""
+        return self._reporter.status()
+
+
+async def _run(settings: Settings) -> int:
+    options = options_of(settings)
+    with contextlib.ExitStack() as held:
+        root = held.enter_context(WebRoot(options.root, options.state, options.inbox))
+        installed = keys.install(options.keys_dir, options.run_dir, [peer.region for peer in options.peers])
+        env = identity.environment(options.run_dir)
+        rsync = await selftest(options.state, env)
+        index = open_index(options.state)
+        held.callback(index.close)
+        name_of(index, options.node)
+        node = Node(options, root, index, Metrics(), rsync)
+        held.callback(node.watcher.close)
+        links = Links(node, installed, env)
+        sshd = _sshd(options, installed, env)
+        await sshd.check()
+        reporter = Reporter(node, links, sshd, settings.layout)
+        async with _listening(options, links), _web(settings, reporter, node.metrics):
+            code = await _until_told(_tasks(settings, node, links, sshd, reporter), node, links, reporter)
+        index.stop()
+        logger.info("stopped", flushed=code == 0)
+        return code
+
+
+def name_of(index: Index, name: str) -> None:
+    """Keep the node's name in its index; another one than before is a new name for the same node."""
+    if index.node and index.node != name:
+        logger.warning("this volume's node was called otherwise", before=index.node, now=name)
+    if index.node != name:
+        index.set_node(name)
+
+
+def _sshd(options: Options, installed: keys.InstalledKeys, env: dict[str, str]) -> Sshd:
+    where = SshdOptions(options.ssh_listen, options.ssh_port, options.run_dir, options.inbox, options.root)
+    return Sshd(
+        where, installed, env, delays=lambda attempt: delay(RESTART, attempt), changed=lambda _listens, _problem: None
+    )
+
+
+@contextlib.asynccontextmanager
+async def _listening(options: Options, links: Links) -> AsyncIterator[None]:
+    listener = Listener(options.run_dir, [peer.region for peer in options.peers], links.arrived, links.refused)
+    await listener.start()
+    try:
+        yield
+    finally:
+        await listener.close()
+
+
+@contextlib.asynccontextmanager
+async def _web(settings: Settings, reporter: Reporter, metrics: Metrics) -> AsyncIterator[None]:
+    reported = Reported(reporter, metrics)
+    async with serve(reported, listen=settings.http_listen, port=settings.http_port, run_dir=settings.run_dir):
+        yield
+
+
+def _tasks(
+    settings: Settings, node: Node, links: Links, sshd: Sshd, reporter: Reporter
+) -> dict[str, Coroutine[Any, Any, None]]:
+    tasks: dict[str, Coroutine[Any, Any, None]] = {
+        "scan": node.scans(),
+        "watch": node.watching.run(),
+        "sshd": sshd.run(),
+        **node.housekeeping.tasks(),
+        **links.tasks(),
+    }
+    if settings.status_file:
+        tasks["status file"] = write_status(settings.status_file, settings.status_interval, reporter.status)
+    return tasks
+
+
+async def _until_told(
+    work: dict[str, Coroutine[Any, Any, None]], node: Node, links: Links, reporter: Reporter
+) -> int:
+    """Run all of `work` until a signal asks for the end; then flush, and end it.
+
+    Raises:
+        GeorootError: one of them ended by itself.
+    """
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, told.set)
+    loop.add_signal_handler(signal.SIGHUP, log.reopen)
+    running = [loop.create_task(one, name=name) for name, one in work.items()]
+    stop = loop.create_task(told.wait(), name="stop")
+    try:
+        await asyncio.wait((*running, stop), return_when=asyncio.FIRST_COMPLETED)
+        _raise_ended(running)
+        reporter.draining = True
+        flushed = await _drain(node, links)
+        links.close("it is shutting down")
+        return 0 if flushed else NOT_FLUSHED
+    finally:
+        node.watching.stop()
+        for task in (*running, stop):
+            task.cancel()
+        await asyncio.gather(*running, stop, return_exceptions=True)
+
+
+def _raise_ended(running: list[asyncio.Task[None]]) -> None:
+    for task in running:
+        if task.done():
+            error = task.exception()
+            raise error if error is not None else GeorootError(f"{task.get_name()} ended")
+
+
+async def _drain(node: Node, links: Links) -> bool:
+    """Wait until all that was written is sent to every peer that is there; was it, to all of them?"""
+    deadline = asyncio.get_running_loop().time() + node.options.drain
+    logger.info("stopping: what is pending is sent first", seconds=node.options.drain)
+    while asyncio.get_running_loop().time() < deadline:
+        if not node.watching.busy and links.flushed(connected_only=True):
+            break
+        await asyncio.sleep(_DRAIN_LOOK)
+    await node.durability.reached()
+    return not node.watching.busy and links.flushed()

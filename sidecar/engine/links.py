@@ -1,0 +1,235 @@
+"""The links of a node: one outgoing connection a peer, whatever comes in from them, and who is told of a changed row."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Final
+
+import structlog
+
+from sidecar.core.backoff import Backoff
+from sidecar.core.paths import RelPath
+from sidecar.engine.delivery import Delivery
+from sidecar.engine.inbound import Inbound
+from sidecar.engine.node import Node
+from sidecar.engine.options import PeerOptions
+from sidecar.engine.outbound import Outbound
+from sidecar.engine.replica import Changed
+from sidecar.errors import GeorootError, ProtocolViolation, Retryable
+from sidecar.link.channel import Channel, open_control
+from sidecar.link.keys import InstalledKeys
+from sidecar.link.master import LinkState, Master, Peer
+
+log = structlog.get_logger(__name__)
+
+RECONNECT: Final = Backoff(first=0.2, limit=15.0)
+RESTART: Final = Backoff(first=0.2, limit=30.0)
+STEADY: Final = 30.0
+"""Seconds after which a control channel counts as good: the next failure starts with the shortest delay."""
+
+
+def delay(backoff: Backoff, attempt: int) -> float:
+    """Seconds before `attempt`, spread so that two nodes do not meet in step."""
+    return backoff.delay(attempt, random.random())  # noqa: S311 - a spread, not a secret
+
+
+class Link:
+    """What this node sends to one peer: the connection, the warm rsyncs over it, and the control channel."""
+
+    def __init__(self, node: Node, peer: PeerOptions, keys: InstalledKeys, env: dict[str, str]) -> None:
+        self._node = node
+        self.peer = peer
+        self.outbound: Outbound | None = None
+        self.problem = ""
+        self.cursor = -1
+        """the seq up to which the peer has confirmed everything; -1: it was not heard of in this run"""
+        options = node.options
+        self.master = Master(
+            Peer(peer.region, peer.host, peer.port),
+            keys,
+            options.run_dir,
+            env,
+            delays=lambda attempt: delay(RECONNECT, attempt),
+            changed=self._state_changed,
+        )
+        self.delivery = Delivery(
+            self.master,
+            node.root,
+            node.index,
+            node.absorber,
+            node.metrics,
+            node=options.node,
+            count=options.spares,
+            compress=peer.compress,
+            bwlimit=peer.bwlimit,
+            delays=lambda attempt: delay(RESTART, attempt),
+            changed=self.wake,
+        )
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        if self.outbound is not None:
+            self.outbound.wake()
+
+    def changed(self, changed: Changed, source: str) -> None:
+        """A row changed here."""
+        if self.outbound is not None:
+            self.outbound.changed(changed, source)
+
+    async def run(self) -> None:
+        """Keep the connection and its rsyncs, and a control channel over it, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.master.run(), name=f"master {self.peer.region}")
+            group.create_task(self.delivery.run(), name=f"rsyncs {self.peer.region}")
+            group.create_task(self._talk(), name=f"outbound {self.peer.region}")
+
+    async def _talk(self) -> None:
+        attempt = 0
+        await self._node.scanned.wait()
+        while True:
+            await self.master.wait_up()
+            began = time.monotonic()
+            with self.reported():
+                await self._once()
+            attempt = 0 if time.monotonic() - began > STEADY else attempt
+            await asyncio.sleep(delay(RECONNECT, attempt))
+            attempt += 1
+
+    async def _once(self) -> None:
+        said: list[str] = []
+        channel = await open_control(self.master, said.append)
+        outbound = Outbound(
+            self._node.me,
+            self.peer.region,
+            channel,
+            self.delivery,
+            self._node.metrics,
+            large=self._node.options.large_file,
+            delay=self._node.options.delay,
+            recheck=self._recheck,
+            met=self._met,
+        )
+        self.outbound = outbound
+        try:
+            await outbound.run()
+        except* Retryable as errors:
+            raise Retryable(said[-1] if said and said[-1] else _first(errors)) from None
+        finally:
+            self.cursor = outbound.cursor
+            self.outbound = None
+            channel.close()
+
+    def _met(self, outbound: Outbound) -> None:
+        self.problem = ""
+        assert outbound.peer is not None
+        log.info("link up", peer=self.peer.region, node=outbound.peer.node, image=outbound.peer.image)
+        self._node.met(outbound.peer)
+
+    def _recheck(self, paths: list[RelPath]) -> None:
+        self._node.watching.mark(paths)
+
+    @contextlib.contextmanager
+    def reported(self) -> Iterator[None]:
+        """What ends a control channel is told, and never ends the node."""
+        try:
+            yield
+        except* ProtocolViolation as errors:
+            self._tell(f"it broke the protocol: {_first(errors)}")
+        except* (Retryable, TimeoutError) as errors:
+            self._tell(_first(errors) or "it did not answer")
+        except* GeorootError as errors:
+            self._tell(_first(errors))
+
+    def _tell(self, problem: str) -> None:
+        if problem != self.problem:
+            log.warning("link down", peer=self.peer.region, why=problem)
+        self.problem = problem
+
+    def _state_changed(self, region: str, state: LinkState, problem: str) -> None:
+        if state is LinkState.DOWN and problem:
+            log.warning("connection down", peer=region, why=problem)
+        elif state is LinkState.UP:
+            log.info("connection up", peer=region)
+
+
+class Links:
+    """All links of a node, outgoing and incoming.
+
+    Args:
+        keys, env: as OpenSSH wants them.
+    """
+
+    def __init__(self, node: Node, keys: InstalledKeys, env: dict[str, str]) -> None:
+        self._node = node
+        self.links = {peer.region: Link(node, peer, keys, env) for peer in node.options.peers}
+        self.incoming: dict[str, set[Inbound]] = {region: set() for region in self.links}
+        node.on_changed(self._changed)
+        node.on_woken(self._wake)
+
+    def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What must run, by name."""
+        return {f"link {region}": link.run() for region, link in self.links.items()}
+
+    async def arrived(self, region: str, channel: Channel) -> None:
+        """A peer opened its control channel: receive from it until it is closed."""
+        await self._node.scanned.wait()
+        inbound = Inbound(
+            self._node.me,
+            region,
+            channel,
+            self._node.landing,
+            self._node.metrics,
+            met=lambda inbound: self._met(region, inbound),
+            offers_end=self._node.offers_end,
+        )
+        with self.links[region].reported():
+            try:
+                await inbound.run()
+            finally:
+                self.incoming[region].discard(inbound)
+
+    def _met(self, region: str, inbound: Inbound) -> None:
+        assert inbound.peer is not None
+        # a node has one link: what was left of an earlier connection is over
+        for old in [one for one in self.incoming[region] if one.peer and one.peer.node == inbound.peer.node]:
+            old.close("the same node connected anew")
+        self.incoming[region].add(inbound)
+        self._node.met(inbound.peer)
+        self.links[region].master.hurry()
+
+    def refused(self, region: str, reason: str) -> None:
+        """The gate refused what a peer asked for."""
+        log.warning("the gate refused what a peer asked for", peer=region, asked=reason)
+        if region in self.links:
+            self._node.metrics.refused(region)
+
+    def flushed(self, *, connected_only: bool = False) -> bool:
+        """Has every peer confirmed everything, or every one that there is a link to?"""
+        there = [link.outbound for link in self.links.values() if link.outbound or not connected_only]
+        return all(outbound is not None and outbound.idle for outbound in there)
+
+    def close(self, reason: str) -> None:
+        """Say bye on every channel."""
+        for link in self.links.values():
+            if link.outbound is not None:
+                link.outbound.close(reason)
+        for inbounds in self.incoming.values():
+            for inbound in tuple(inbounds):
+                inbound.close(reason)
+
+    def _changed(self, changed: Changed, source: str) -> None:
+        for link in self.links.values():
+            link.changed(changed, source)
+
+    def _wake(self) -> None:
+        for link in self.links.values():
+            link.wake()
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> str:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)

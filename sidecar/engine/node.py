@@ -1,0 +1,274 @@
+"""One node: its index, its web root, its watch, and its links; started and stopped as one."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from sidecar.core import found, ignore
+from sidecar.core import version as versions
+from sidecar.core.entry import Flag, Kind
+from sidecar.core.frames import Hello
+from sidecar.core.links import Resolver
+from sidecar.core.paths import ROOT, RelPath
+from sidecar.engine.absorb import Absorber
+from sidecar.engine.disk import RootDisk
+from sidecar.engine.durability import Durability
+from sidecar.engine.housekeeping import Housekeeping
+from sidecar.engine.identity import Identity
+from sidecar.engine.landing import Landing
+from sidecar.engine.offers import Finding
+from sidecar.engine.options import Options
+from sidecar.engine.recover import Recovery
+from sidecar.engine.replica import Changed, Dots, Replica
+from sidecar.engine.scan import Result, Scanner
+from sidecar.engine.watching import Watching
+from sidecar.fs import durable, grain
+from sidecar.fs.root import WebRoot
+from sidecar.fs.watch import Watcher
+from sidecar.index.store import Index
+from sidecar.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+DATED_AT_ONCE: Final = 500
+"""Found paths that get their version in one transaction."""
+
+
+def now_us() -> int:
+    """Unix time in µs."""
+    return time.time_ns() // 1000
+
+
+class Node:
+    """Everything of a node but its links: what watches, absorbs, scans, lands and keeps.
+
+    Args:
+        rsync: the version of rsync here.
+
+    Raises:
+        NeedsHelp: the file system takes no trial file.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        root: WebRoot,
+        index: Index,
+        metrics: Metrics,
+        rsync: str,
+    ) -> None:
+        self.options = options
+        self.root = root
+        self.index = index
+        self.metrics = metrics
+        self._changed: list[Callable[[Changed, str], None]] = []
+        self._waiting: list[Callable[[], None]] = []
+        self._source = ""
+        self.excluded = ignore.excluder(options.exclude)
+        self.resolver = Resolver(self._link_at, options.served_at.encode())
+        self.me = Identity(options.region, options.node, options.image, rsync, index, self.resolver, now_us)
+        self.durability = Durability(self._flush)
+        self.disk = RootDisk(
+            root,
+            index,
+            excluded=self.excluded,
+            open_wait=options.open_wait,
+            now_us=now_us,
+            touched=self.durability.touched,
+        )
+        grain_ns = grain.clock_grain_ns(root)
+        self.replica = Replica(index, self.disk, Dots(index.run, now_us), self._told, grain_ns)
+        self.absorber = Absorber(self.replica)
+        self._recovery = Recovery(self.replica, root, index, self.disk.trash_name, now_us)
+        self.troubles: dict[RelPath, str] = {}
+        """what a peer sent and this node could not do, with its hint"""
+        self.landing = Landing(
+            self.me,
+            root,
+            self.disk,
+            self.replica,
+            self.absorber,
+            self.durability,
+            excluded=self.excluded,
+            links_outside=options.links_outside,
+            recover=self._recovery.run,
+            attribute=self._attribute,
+            trouble=self._trouble,
+        )
+        self.watcher = Watcher(root, self.excluded)
+        self.watching = Watching(
+            root,
+            index,
+            self.watcher,
+            self.absorber,
+            self.disk,
+            metrics,
+            excluded=self.excluded,
+            overflowed=self.scan_soon,
+            arrived=self.landing.arrived,
+            mend=self.landing.mend,
+            absorbed=self._woken,
+        )
+        self._scanner = Scanner(root, index, self.watcher, self.excluded, self._differs)
+        self.housekeeping = Housekeeping(
+            root,
+            index,
+            self.watching,
+            trash_keep=options.trash_keep,
+            trash_max=options.trash_max,
+            racy=grain_ns > 0,
+            now_us=now_us,
+        )
+        self.finding = Finding(options.region, [peer.region for peer in options.peers])
+        self._scan_due = asyncio.Event()
+        self._finding_now = False
+        self.last_scan: Result | None = None
+        self.scanned_at = 0.0
+        """when the last scan ended (monotonic seconds)"""
+        self.scanning = False
+        self.scanned = asyncio.Event()
+        """the first scan is over"""
+
+    def on_changed(self, told: Callable[[Changed, str], None]) -> None:
+        """`told` hears of every row whose version changed, with the region that sent it ("" for none)."""
+        self._changed.append(told)
+
+    def on_woken(self, told: Callable[[], None]) -> None:
+        """`told` is called when rows may have changed: the links look for work."""
+        self._waiting.append(told)
+
+    # -- start
+
+    def recover(self) -> None:
+        """Finish what a kill interrupted: before anything else looks at the root."""
+        self._recovery.run()
+        self._recovery.clean_inbox()
+
+    async def first_scan(self) -> None:
+        """Watch, then compare the whole root with the index; what a new index meets is found, not written."""
+        self.recover()
+        self.watcher.watch_inbox()
+        self.watching.start()
+        await self._scan(finding=self.index.finding)
+        if not self.index.finding:
+            self.me.found_done = True
+        self.scanned.set()
+        self.maybe_found()
+        self._woken()
+
+    # -- loops
+
+    async def scans(self) -> None:
+        """The first scan, then one whenever events were lost and at every interval."""
+        await self.first_scan()
+        while True:
+            try:
+                await asyncio.wait_for(self._scan_due.wait(), self.options.scan_interval)
+            except TimeoutError:
+                pass
+            self._scan_due.clear()
+            await self._scan(finding=False)
+
+    def scan_soon(self) -> None:
+        """Events were lost: look at everything."""
+        self._scan_due.set()
+
+    async def _scan(self, finding: bool) -> None:
+        self.scanning = True
+        self._finding_now = finding
+        try:
+            self.last_scan = await self._scanner.scan()
+        finally:
+            self._finding_now = False
+            self.scanning = False
+        self.scanned_at = time.monotonic()
+        self.metrics.scanned(self.last_scan.seconds)
+        log.info(
+            "scan done",
+            paths=self.last_scan.files,
+            differing=self.last_scan.differing,
+            seconds=round(self.last_scan.seconds, 3),
+        )
+
+    def _differs(self, paths: list[RelPath]) -> None:
+        if not self._finding_now:
+            self.watching.mark(paths)
+            return
+        self.absorber.finding = True
+        try:
+            self.watching.absorb(paths)
+        finally:
+            self.absorber.finding = False
+
+    @property
+    def uid_mismatch(self) -> str:
+        """A line about a web root that another user owns, "" if it is ours."""
+        owner, us = self.root.owner(ROOT), os.geteuid()
+        if owner in (None, 0, us) or not us:
+            return ""
+        return f"the web root belongs to UID {owner}, the sidecar runs as {us}: run web server and sidecar under one UID"
+
+    # -- what was found
+
+    def met(self, hello: Hello) -> None:
+        """A peer said hello."""
+        self.finding.new[hello.region] = hello.new_index
+        self.maybe_found()
+
+    def offers_end(self, region: str) -> None:
+        """A peer has offered everything it has."""
+        self.finding.offered.add(region)
+        self.maybe_found()
+
+    def maybe_found(self) -> None:
+        """When every peer has answered, what nobody knew becomes a write of this node."""
+        if self.me.found_done or not self.scanned.is_set():
+            return
+        rows = list(self.index.flagged(Flag.FOUND))
+        if rows and not self.options.found_now and self.finding.waits_for():
+            return
+        for start in range(0, len(rows), DATED_AT_ONCE):
+            with self.index.transaction():
+                for row in rows[start : start + DATED_AT_ONCE]:
+                    self.replica.commit(found.dated(row, self.replica.dots.run, now_us()), local=True)
+        self.index.found_done()
+        self.me.found_done = True
+        if rows:
+            log.info("what the first scan found is ours now", paths=len(rows))
+        self._woken()
+
+    # -- ports and callbacks
+
+    def _told(self, changed: Changed) -> None:
+        self.metrics.row_written(local=changed.local)
+        for told in self._changed:
+            told(changed, self._source)
+
+    def _woken(self) -> None:
+        for told in self._waiting:
+            told()
+
+    def _attribute(self, region: str) -> None:
+        self._source = region
+        self.disk.source = region
+
+    def _trouble(self, path: RelPath, hint: str) -> None:
+        if not hint:
+            self.troubles.pop(path, None)
+            return
+        if self.troubles.get(path) != hint:
+            log.warning("a path of a peer is not applied", path=path, hint=hint)
+        self.troubles[path] = hint
+
+    def _link_at(self, path: RelPath) -> bytes | None:
+        row = self.index.get(path)
+        best = versions.winner(row.version) if row is not None else None
+        return best.target if best is not None and best.kind is Kind.SYMLINK else None
+
+    def _flush(self, paths: list[RelPath]) -> None:
+        durable.make_durable(self.root, paths)
+        self.index.sync()

@@ -1,0 +1,179 @@
+"""What a kill interrupted: rows that were intended, and bytes on their way out of the root, are told from local changes.
+
+A batch lands in two commits with its renames between them, so after a kill a path may show what its row does not say
+yet. The intents of the first commit tell: what was to be there and is there was applied, not written by anybody here.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import structlog
+
+from sidecar.core import paths
+from sidecar.core import version as versions
+from sidecar.core.entry import Flag, Head, Kind, Row, Stat
+from sidecar.core.intent import Intent
+from sidecar.core.paths import ROOT, RelPath
+from sidecar.core.ports import InUse, Keep, Surprise, Unreachable
+from sidecar.engine.replica import Replica
+from sidecar.fs import keep, stage
+from sidecar.fs.faults import Denied, Missing
+from sidecar.fs.root import WebRoot
+from sidecar.index.store import Index
+
+log = structlog.get_logger(__name__)
+
+TRASH_HOURS: Final = 2
+"""Directories of the trash, one an hour, in which something may lie that was not listed any more."""
+
+
+class Recovery:
+    """Finishes what the run before this one began, or a transaction that failed: before anything else looks at the root.
+
+    Args:
+        trash_name: gives a fresh name in the trash.
+    """
+
+    def __init__(
+        self, replica: Replica, root: WebRoot, index: Index, trash_name: Callable[[], RelPath], now_us: Callable[[], int]
+    ) -> None:
+        self._replica = replica
+        self._root = root
+        self._index = index
+        self._trash_name = trash_name
+        self._now_us = now_us
+
+    def run(self) -> int:
+        """Write the rows of what was applied and list what left the root; how many intents there were.
+
+        Raises:
+            IndexFull: nothing was written, the intents stay for the next call.
+        """
+        with self._index.transaction():
+            intents = self._index.intents()
+            losing = {head.hash for intent in intents for head in versions.losers(intent.version)}
+            if intents:
+                self._list_trash(losing)
+            self._keep_what_came_out(losing)
+            for intent in intents:
+                self._applied(intent)
+                self._list_conflicts(intent)
+            self._index.clear_intents()
+        if intents:
+            log.info("what a kill interrupted was finished", intents=len(intents))
+        return len(intents)
+
+    # -- rows
+
+    def _applied(self, intent: Intent) -> None:
+        """Write the row that was intended if the disk shows it, or showed it before a local writer came."""
+        row, head = self._replica.row(intent.path), versions.winner(intent.version)
+        if head is None:
+            return
+        try:
+            stat = self._replica.disk.look(intent.path)
+            shown = self._shows(intent, head, stat, row)
+        except (Surprise, InUse, Unreachable):
+            return
+        if shown is None:
+            return
+        digest = head.hash if head.kind is Kind.FILE else b""
+        flags = self._replica.racy(shown[0]) if shown[0] is not None else Flag(0)
+        version = versions.merge(row.version, intent.version)
+        self._replica.store.put(Row(intent.path, version, shown[0], digest, row.seq, flags))
+
+    def _shows(self, intent: Intent, head: Head, stat: Stat | None, row: Row) -> tuple[Stat | None] | None:
+        """The stat for the row, in a tuple; None: it was not applied, the peer will send it again."""
+        if stat is None:
+            return (None,) if head.kind is Kind.TOMBSTONE else None
+        if stat.kind is not head.kind:
+            return None
+        match head.kind:
+            case Kind.DIR:
+                # a directory that was there before shows by its mode alone whether it was touched
+                return (stat,) if stat.mode == head.mode or row.stat is None else None
+            case Kind.SYMLINK:
+                return (stat,) if (stat.target, stat.mtime_ns) == (head.target, head.mtime_ns) else None
+            case _:
+                return self._shows_file(intent, head, stat)
+
+    def _shows_file(self, intent: Intent, head: Head, stat: Stat) -> tuple[Stat] | None:
+        intact = (stat.size, stat.mtime_ns) == (head.size, head.mtime_ns)
+        if intent.ino and stat.ino == intent.ino:
+            # edited since: the row says what was placed, so that the next look finds the edit
+            return (stat if intact else _placed(stat, head),)
+        if intact and self._replica.disk.digest(intent.path)[1] == head.hash:
+            return (stat,)
+        return None
+
+    # -- bytes
+
+    def _keep_what_came_out(self, losing: set[bytes]) -> None:
+        """What lies in the inbox under an inode that a row names came out of the root by an exchange."""
+        for name, stat in list(stage.leftovers(self._root)):
+            row = self._owner_of(stat)
+            if row is None:
+                continue
+            if stat.kind is Kind.FILE and row.hash in losing:
+                keep.to_conflicts(self._root, self._root.inbox, name, row.hash)
+                self._index.add_conflict(row.path, row.hash, self._now_us())
+                continue
+            trash_name = self._trash_name()
+            keep.out_to_trash(self._root, name, trash_name)
+            self._add_trash(trash_name, row)
+
+    def _list_trash(self, losing: set[bytes]) -> None:
+        """What went to the trash by a rename whose commit never came."""
+        hours = sorted(name for name, stat in self._root.trash.listdir(ROOT).entries if stat.kind is Kind.DIR)
+        for hour in hours[-TRASH_HOURS:]:
+            for leaf, stat in self._root.trash.listdir(RelPath(hour)).entries:
+                name = paths.join(RelPath(hour), leaf)
+                row = self._owner_of(stat)
+                if row is None or any(kept.name == name for kept in self._index.trash_of(row.path)):
+                    continue
+                if stat.kind is Kind.FILE and row.hash in losing:
+                    keep.to_conflicts(self._root, self._root.trash, name, row.hash)
+                    self._index.add_conflict(row.path, row.hash, self._now_us())
+                else:
+                    self._add_trash(name, row)
+
+    def _list_conflicts(self, intent: Intent) -> None:
+        for head in versions.losers(intent.version):
+            if head.kind is Kind.FILE and keep.has_conflict(self._root, head.hash, head.size):
+                self._index.add_conflict(intent.path, head.hash, self._now_us())
+
+    def _owner_of(self, stat: Stat) -> Row | None:
+        """The row that says this very file lies in the root, where it does not lie any more."""
+        for row in self._index.by_inode(stat.ino):
+            old = row.stat
+            if old is None or (old.kind, old.btime_ns) != (stat.kind, stat.btime_ns):
+                continue
+            try:
+                now = self._root.lstat(row.path)
+            except Denied:
+                continue
+            if now is None or now.ino != stat.ino:
+                return row
+        return None
+
+    def _add_trash(self, name: RelPath, row: Row) -> None:
+        assert row.stat is not None
+        self._index.add_trash(name, row.path, row.stat, row.hash, Keep.REPLACED, "", self._now_us())
+
+    def clean_inbox(self) -> None:
+        """At start: what earlier runs left staged goes; no rsync of theirs can still be running."""
+        for name, stat in self._root.inbox.listdir(ROOT).entries:
+            if stat.kind is Kind.DIR:
+                for leaf in self._names(RelPath(name)):
+                    stage.drop(self._root.inbox, paths.join(RelPath(name), leaf))
+
+    def _names(self, directory: RelPath) -> Iterator[bytes]:
+        try:
+            yield from (leaf for leaf, _ in self._root.inbox.listdir(directory).entries)
+        except Missing:
+            return
+
+
+def _placed(stat: Stat, head: Head) -> Stat:
+    """The stat of what was placed, of which only inode, size and mtime are known."""
+    return Stat(Kind.FILE, head.size, head.mtime_ns, head.mode, stat.ino, 0, stat.btime_ns)

@@ -1,0 +1,193 @@
+"""How the node is, read off its parts: the one `Status` that page, metrics, file and command share."""
+
+import time
+from typing import Final
+
+from sidecar.core.entry import Kind, Row
+from sidecar.core.frames import PROTOCOL, Lane
+from sidecar.core.paths import RelPath
+from sidecar.engine.links import Link, Links
+from sidecar.engine.node import Node, now_us
+from sidecar.engine.status import (
+    NodeState,
+    PathProblem,
+    PeerStatus,
+    ScanStatus,
+    Status,
+    StoreStatus,
+    WatchStatus,
+)
+from sidecar.fs.watch import LIMIT_SYSCTL, watch_limit
+from sidecar.link.sshd import Sshd
+
+LISTED: Final = 100
+"""Problems of single paths that a status lists; it counts all."""
+WATCHES_SHORT: Final = 0.8
+"""Share of the limit on watches from which on it is a warning."""
+CLOCK_WARNING: Final = 60.0
+"""Seconds that a peer's clock may be off before it is a warning."""
+
+
+class Reporter:
+    """Makes the status.
+
+    Args:
+        layout: as in the settings, for people.
+    """
+
+    def __init__(self, node: Node, links: Links, sshd: Sshd, layout: str) -> None:
+        self._node = node
+        self._links = links
+        self._sshd = sshd
+        self._layout = layout
+        self._started = time.monotonic()
+        self.draining = False
+
+    def status(self) -> Status:
+        """The node as it is now."""
+        node, options = self._node, self._node.options
+        problems = self._problems()
+        state = self._state()
+        alive = not node.watching.root_lost
+        return Status(
+            region=options.region,
+            node=options.node,
+            image=options.image,
+            protocol=PROTOCOL,
+            state=state,
+            ready=alive and state not in (NodeState.STARTING, NodeState.SCANNING),
+            alive=alive,
+            uptime=time.monotonic() - self._started,
+            root=options.root,
+            layout=self._layout,
+            exclude=options.exclude,
+            waits_for=tuple(node.finding.waits_for()) if state is NodeState.FINDING else (),
+            pending_local=len(node.watching.dirty.paths) + len(node.watching.dirty.later),
+            warnings=tuple(self._warnings()),
+            problems=tuple(problems[:LISTED]),
+            problem_count=len(problems),
+            scan=self._scan(),
+            watch=self._watch(),
+            store=self._store(),
+            peers=tuple(self._peer(link) for link in self._links.links.values()),
+        )
+
+    def _state(self) -> NodeState:
+        if self.draining:
+            return NodeState.DRAINING
+        if not self._node.scanned.is_set():
+            return NodeState.SCANNING if self._node.scanning else NodeState.STARTING
+        return NodeState.RUNNING if self._node.me.found_done else NodeState.FINDING
+
+    def _scan(self) -> ScanStatus:
+        last, at = self._node.last_scan, self._node.scanned_at
+        if last is None:
+            return ScanStatus(self._node.scanning, -1.0, 0.0, 0, 0, 0)
+        age = time.monotonic() - at
+        return ScanStatus(self._node.scanning, age, last.seconds, last.files, last.differing, last.special)
+
+    def _watch(self) -> WatchStatus:
+        watcher = self._node.watcher
+        return WatchStatus(
+            directories=len(watcher),
+            limit=watch_limit() or 0,
+            unwatched=len(watcher.unwatched),
+            overflows=self._node.watching.overflows,
+            polling=self._node.root.needs_polling() or "",
+        )
+
+    def _store(self) -> StoreStatus:
+        index = self._node.index
+        counts = index.counts()
+        return StoreStatus(
+            files=counts[Kind.FILE],
+            directories=counts[Kind.DIR],
+            symlinks=counts[Kind.SYMLINK],
+            tombstones=counts[Kind.TOMBSTONE],
+            seq=index.max_seq(),
+            trash=index.trash_count(),
+            trash_bytes=index.trash_bytes(),
+            conflicts=len(index.conflicts()),
+            free_bytes=self._node.root.free_bytes(),
+        )
+
+    # -- peers
+
+    def _peer(self, link: Link) -> PeerStatus:
+        outbound, node = link.outbound, self._node
+        box = outbound.box if outbound is not None else None
+        incoming = [one.peer for one in self._links.incoming[link.peer.region] if one.peer is not None]
+        hello = (outbound.peer if outbound is not None else None) or next(iter(incoming), None)
+        cursor = box.cursor if box is not None else link.cursor
+        off = node.me.clock_off_us.get(link.peer.region)
+        contacts = [peer.contact_us for peer in node.index.peers() if peer.region == link.peer.region]
+        return PeerStatus(
+            region=link.peer.region,
+            address=f"{link.peer.host}:{link.peer.port}",
+            state="up" if box is not None else ("connecting" if link.master.up else link.master.state.value),
+            problem="" if box is not None else (link.master.problem or link.problem),
+            receiving=bool(incoming),
+            node=hello.node if hello is not None else "",
+            image=hello.image if hello is not None else "",
+            rsync=hello.rsync if hello is not None else "",
+            pending=len(box.seqs) if box is not None else self._behind(cursor),
+            in_flight=sum(box.in_flight(lane) for lane in Lane) if box is not None else 0,
+            lag=0.0 if box is not None and box.idle else self._lag(cursor),
+            clock_off=off / 1e6 if off is not None else 0.0,
+            last_contact=max(0.0, (now_us() - max(contacts)) / 1e6) if contacts else -1.0,
+        )
+
+    def _behind(self, cursor: int) -> int:
+        return self._node.index.count_since(cursor) if cursor >= 0 else -1
+
+    def _lag(self, cursor: int) -> float:
+        rows = self._node.index.since(cursor, 1) if cursor >= 0 else []
+        return max(0.0, (now_us() - _written(rows[0])) / 1e6) if rows else (-1.0 if cursor < 0 else 0.0)
+
+    # -- what is wrong
+
+    def _problems(self) -> list[PathProblem]:
+        watching = self._node.watching
+        found = [PathProblem(_shown(path), trouble.why, trouble.hint) for path, trouble in watching.unreadable()]
+        found += [PathProblem(_shown(path), "not applied", hint) for path, hint in self._node.troubles.items()]
+        for link in self._links.links.values():
+            if link.outbound is not None:
+                there = link.outbound.problems.items()
+                found += [PathProblem(_shown(p), "not applied there", hint, link.peer.region) for p, hint in there]
+        return found
+
+    def _warnings(self) -> list[str]:
+        node, said = self._node, list[str]()
+        if node.watching.root_lost:
+            said.append("the web root was moved, deleted or unmounted: mount it again and restart the sidecar")
+        if node.watching.problem:
+            said.append(f"changes cannot be taken up: {node.watching.problem}")
+        if not self._sshd.listening:
+            said.append("sshd does not listen: peers cannot reach this node")
+        watch = self._watch()
+        if watch.unwatched:
+            said.append(
+                f"{watch.unwatched} directories have no watch and are seen by scans alone: raise {LIMIT_SYSCTL}"
+                f" above {watch.limit}"
+            )
+        elif watch.limit and watch.directories > WATCHES_SHORT * watch.limit:
+            said.append(f"{watch.directories} of {watch.limit} watches are taken: raise {LIMIT_SYSCTL}")
+        if watch.polling:
+            said.append(f"the web root lies on {watch.polling}: what other machines write is seen by scans alone")
+        if node.uid_mismatch:
+            said.append(node.uid_mismatch)
+        for region, off in node.me.clock_off_us.items():
+            if abs(off) > CLOCK_WARNING * 1e6:
+                said.append(f"the clock of {region} is {off / 1e6:+.0f} s off: the later write wins a conflict")
+        for link in self._links.links.values():
+            if link.delivery.problem:
+                said.append(f"rsync to {link.peer.region}: {link.delivery.problem}")
+        return said
+
+
+def _written(row: Row) -> int:
+    return max((head.dot.counter for head in row.version.heads), default=now_us())
+
+
+def _shown(path: RelPath) -> str:
+    return path.decode("utf-8", "backslashreplace")

@@ -1,0 +1,125 @@
+"""How a node is: the one shape that /api/status, the status file, the metrics and `sidecar status` share."""
+
+import enum
+
+import msgspec
+
+
+class NodeState(enum.Enum):
+    """What the node is doing."""
+
+    STARTING = "starting"
+    """it finishes what a kill interrupted"""
+    SCANNING = "scanning"
+    """its first scan: what was written while it was down is not known yet"""
+    FINDING = "finding"
+    """a new index: it waits for the peers named in `waits_for` before what it found becomes its own"""
+    RUNNING = "running"
+    DRAINING = "draining"
+    """it was told to stop and sends what is pending"""
+
+
+class PathProblem(msgspec.Struct, frozen=True):
+    """One path that is not replicated, or not applied, until somebody does something; the rest goes on."""
+
+    path: str
+    why: str
+    hint: str = ""
+    peer: str = ""
+    """the region that could not take it, "" for this node"""
+
+
+class PeerStatus(msgspec.Struct, frozen=True):
+    """One peer region, as this node sees it. Times in seconds, -1 where unknown."""
+
+    region: str
+    address: str
+    state: str
+    """of the link to it: down, connecting, up"""
+    problem: str
+    """why it is not up, and what to do"""
+    receiving: bool
+    """its own link to this node is open"""
+    node: str
+    image: str
+    rsync: str
+    pending: int
+    """paths whose last version it has not confirmed"""
+    in_flight: int
+    """batches sent and not answered"""
+    lag: float
+    """age of the oldest change that it has not confirmed; 0: it has everything"""
+    clock_off: float
+    """its clock is ahead of ours by so much"""
+    last_contact: float
+
+
+class ScanStatus(msgspec.Struct, frozen=True):
+    """The last full scan. Times in seconds."""
+
+    running: bool
+    age: float
+    """-1: none has ended yet"""
+    took: float
+    paths: int
+    differing: int
+    special: int
+    """FIFOs, sockets and devices, which are never replicated"""
+
+
+class WatchStatus(msgspec.Struct, frozen=True):
+    """How changes are noticed."""
+
+    directories: int
+    limit: int
+    """fs.inotify.max_user_watches; 0: unknown"""
+    unwatched: int
+    """directories for which there was no watch: they are polled"""
+    overflows: int
+    polling: str
+    """the kind of file system on which events of other machines are not seen, "" if all are"""
+
+
+class StoreStatus(msgspec.Struct, frozen=True):
+    """The index, the trash and the conflicts. Sizes in bytes."""
+
+    files: int
+    directories: int
+    symlinks: int
+    tombstones: int
+    seq: int
+    trash: int
+    trash_bytes: int
+    conflicts: int
+    free_bytes: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    """One node."""
+
+    region: str
+    node: str
+    image: str
+    protocol: int
+    state: NodeState
+    ready: bool
+    """the web root may be served: the first scan is over and nothing local is broken; never depends on a peer"""
+    alive: bool
+    """the loop turns and its parts work"""
+    uptime: float
+    root: str
+    layout: str
+    exclude: tuple[str, ...]
+    """the patterns of what is never replicated, the defaults among them"""
+    waits_for: tuple[str, ...]
+    pending_local: int
+    """paths with an event that were not looked at yet"""
+    warnings: tuple[str, ...]
+    """what somebody should look at: a line each, with what to do"""
+    problems: tuple[PathProblem, ...]
+    """at most 100 of them"""
+    problem_count: int
+    scan: ScanStatus
+    watch: WatchStatus
+    store: StoreStatus
+    peers: tuple[PeerStatus, ...]

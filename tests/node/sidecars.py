@@ -1,0 +1,247 @@
+"""Whole sidecars on loopback: the daemon as it ships, each with a volume, keys and ports of its own."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import xxhash
+from prometheus_client.parser import text_string_to_metric_families
+
+from sidecar.link import keys
+from tests.node.region import free_port
+
+WITHIN = 30.0
+"""Seconds that anything may take: some hundred times what it takes."""
+
+Tree = dict[str, tuple[object, ...]]
+
+
+def wait_for(true: Callable[[], object], what: str, within: float = WITHIN) -> None:
+    """Poll with a deadline."""
+    deadline = time.monotonic() + within
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s: {what}")
+        time.sleep(0.005)
+
+
+def tree_of(root: Path) -> Tree:
+    """Everything that is replicated of a web root: kind, mode, size, hash, mtime_ns, target."""
+    found: Tree = {}
+    for directory, names, leaves in os.walk(os.fsencode(root)):
+        for name in (*names, *leaves):
+            path = os.path.join(directory, name)
+            try:
+                found[os.fsdecode(os.path.relpath(path, os.fsencode(root)))] = _facts(path)
+            except FileNotFoundError:
+                continue
+        names[:] = [name for name in names if name != b".sidecar"]
+    found.pop(".sidecar", None)
+    return found
+
+
+def _facts(path: bytes) -> tuple[object, ...]:
+    stat = os.lstat(path)
+    if os.path.islink(path):
+        return ("symlink", os.readlink(path), stat.st_mtime_ns)
+    if os.path.isdir(path):
+        return ("dir", stat.st_mode & 0o7777)
+    with open(path, "rb") as file:
+        digest = xxhash.xxh3_128_hexdigest(file.read())
+    return ("file", stat.st_mode & 0o7777, stat.st_size, digest, stat.st_mtime_ns)
+
+
+class Sidecar:
+    """One node: `start`, `stop`, `kill`, and what a test looks at."""
+
+    def __init__(self, region: str, base: Path) -> None:
+        self.region = region
+        self.volume = base / region
+        self.html = self.volume / "html"
+        self.state = self.volume / ".sidecar"
+        self.keys_dir = base / f"keys-{region}"
+        self.html.mkdir(parents=True)
+        self.run_dir = Path(tempfile.mkdtemp(prefix="geo", dir="/tmp"))
+        self.ssh_port, self.http_port = free_port(), free_port()
+        self.log = base / f"{region}.log"
+        self.env: dict[str, str] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        keys.make_region_keys(str(self.keys_dir))
+
+    def knows(self, *peers: "Sidecar") -> None:
+        """Its peers."""
+        self.env["GEOROOT_PEERS"] = ",".join(f"{peer.region}=127.0.0.1:{peer.ssh_port}" for peer in peers)
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "GEOROOT_REGION": self.region,
+            "GEOROOT_VOLUME": str(self.volume),
+            "GEOROOT_KEYS_DIR": str(self.keys_dir),
+            "GEOROOT_RUN_DIR": str(self.run_dir),
+            "GEOROOT_SSH_LISTEN": "127.0.0.1",
+            "GEOROOT_SSH_PORT": str(self.ssh_port),
+            "GEOROOT_HTTP_LISTEN": "127.0.0.1",
+            "GEOROOT_HTTP_PORT": str(self.http_port),
+            "GEOROOT_LOG_LEVEL": "debug",
+            "GEOROOT_DRAIN": "10",
+            **self.env,
+        }
+
+    def start(self) -> None:
+        """Start the daemon; returns at once."""
+        assert self._process is None
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                (sys.executable, "-m", "sidecar", "run"),
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def stop(self) -> int:
+        """SIGTERM; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL to it and to all that it started, as the end of a container is."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+        _kill_children_of(str(self.run_dir))
+
+    def send(self, sig: signal.Signals) -> None:
+        """Send a signal to the daemon alone."""
+        assert self._process is not None
+        os.kill(self._process.pid, sig)
+
+    def _end(self, sig: signal.Signals) -> int:
+        assert self._process is not None
+        os.kill(self._process.pid, sig)
+        code = self._process.wait(WITHIN)
+        self._process = None
+        return code
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    def status(self) -> dict[str, Any]:
+        """/api/status, {} while nobody answers."""
+        try:
+            status: dict[str, Any] = json.loads(self.get("/api/status"))
+        except OSError:
+            return {}
+        return status
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the samples of a metric that have these labels."""
+        samples = (s for family in text_string_to_metric_families(self.get("/metrics")) for s in family.samples)
+        return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+
+    @property
+    def settled(self) -> bool:
+        """Up to date, as far as it knows: nothing to look at, every peer there and without anything pending."""
+        status = self.status()
+        peers = status.get("peers", [])
+        return bool(
+            status
+            and status["state"] == "running"
+            and not status["pending_local"]
+            and all(peer["state"] == "up" and peer["pending"] == 0 and peer["receiving"] for peer in peers)
+        )
+
+    def tree(self) -> Tree:
+        return tree_of(self.html)
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def clean(self) -> None:
+        if self._process is not None:
+            self.kill()
+        shutil.rmtree(self.run_dir, ignore_errors=True)
+
+
+def _kill_children_of(run_dir: str) -> None:
+    """End every process whose command line names this run directory (ssh, sshd, rsync)."""
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            if run_dir.encode() in Path(f"/proc/{name}/cmdline").read_bytes():
+                os.kill(int(name), signal.SIGKILL)
+
+
+class Regions:
+    """Several sidecars that all know each other."""
+
+    def __init__(self, base: Path, *names: str) -> None:
+        self.all = [Sidecar(name, base) for name in names]
+        keys.exchange({one.region: str(one.keys_dir) for one in self.all})
+        for one in self.all:
+            one.knows(*(other for other in self.all if other is not one))
+
+    def start(self) -> None:
+        for one in self.all:
+            one.start()
+        self.wait_settled()
+
+    def wait_settled(self, within: float = WITHIN) -> None:
+        """Until every node says that it is up to date."""
+        wait_for(lambda: all(one.settled for one in self.all), "every node up to date", within)
+
+    def wait_identical(self, within: float = WITHIN) -> Tree:
+        """Until all trees are the same and nothing is pending; the tree."""
+        deadline = time.monotonic() + within
+        while True:
+            trees = [one.tree() for one in self.all]
+            if all(tree == trees[0] for tree in trees) and all(one.settled for one in self.all):
+                return trees[0]
+            if time.monotonic() > deadline:
+                raise AssertionError(self._differences(trees, within))
+            time.sleep(0.05)
+
+    def _differences(self, trees: list[Tree], within: float) -> str:
+        first, lines = trees[0], [f"not identical within {within} s:"]
+        for one, tree in zip(self.all[1:], trees[1:], strict=True):
+            for path in sorted(first.keys() | tree.keys()):
+                if first.get(path) != tree.get(path):
+                    lines.append(f"  {path!r}: {self.all[0].region} {first.get(path)}, {one.region} {tree.get(path)}")
+        lines += [f"{one.region}: {json.dumps(one.status())[:1500]}" for one in self.all]
+        lines += [f"--- log of {one.region}\n{one.said()[-3000:]}" for one in self.all]
+        return "\n".join(lines[:40] + lines[-2 * len(self.all) :])
+
+    def clean(self) -> None:
+        for one in self.all:
+            one.clean()
+
+
+@contextlib.contextmanager
+def regions(base: Path, *names: str) -> Iterator[Regions]:
+    """Sidecars, not started yet; ended in any case."""
+    made = Regions(base, *names)
+    try:
+        yield made
+    finally:
+        made.clean()
