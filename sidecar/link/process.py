@@ -47,30 +47,45 @@ class Tail:
             line(raw[-KEPT:].decode("utf-8", "backslashreplace").rstrip("\r"))
 
 
+class _Streams(asyncio.subprocess.SubprocessStreamProtocol):
+    """Tells when the process itself has ended: `Process.wait` also waits for all that inherited its pipes."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=_STEP, loop=loop)
+        self.ended = loop.create_future()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.ended.set_result(None)
+
+
 class Child:
     """A process that was started, with what it reads and writes."""
 
-    def __init__(self, made: asyncio.subprocess.Process) -> None:
-        self._made = made
-        self.pid = made.pid
-        self.stdout = made.stdout or _silent()
-        self.stderr = made.stderr or _silent()
+    def __init__(self, transport: asyncio.SubprocessTransport, streams: _Streams) -> None:
+        self._transport = transport
+        self._ended = streams.ended
+        self._stdin = streams.stdin
+        self.pid = transport.get_pid()
+        self.stdout = streams.stdout or _silent()
+        self.stderr = streams.stderr or _silent()
 
     @property
     def returncode(self) -> int | None:
         """Its exit code, or minus the signal that ended it; None while it runs."""
-        return self._made.returncode
+        return self._transport.get_returncode()
 
     def give(self, data: bytes) -> None:
         """All that it shall read on stdin, which is then closed. Returns at once."""
-        if self._made.stdin is not None:
+        if self._stdin is not None:
             with suppress(OSError):
-                self._made.stdin.write(data)
-                self._made.stdin.close()
+                self._stdin.write(data)
+                self._stdin.close()
 
     async def wait(self) -> int:
         """Its exit code, or minus the signal, when it has ended."""
-        return await self._made.wait()
+        await asyncio.shield(self._ended)
+        return self._transport.get_returncode() or 0
 
     def kill(self, sig: signal.Signals = signal.SIGKILL) -> None:
         """Send `sig` to it and to what it started; nothing if it has ended."""
@@ -87,6 +102,10 @@ class Child:
             self.kill()
             await self.wait()
 
+    def let_go(self) -> None:
+        """After its end: do not listen to what it started and what outlives it."""
+        self._transport.close()
+
 
 async def start(
     argv: tuple[str, ...],
@@ -102,11 +121,17 @@ async def start(
         Retryable: no process could be made.
     """
     try:
-        return Child(
-            await asyncio.create_subprocess_exec(
-                *argv, env=env, stdin=stdin, stdout=stdout, stderr=asyncio.subprocess.PIPE, process_group=0
-            )
+        loop = asyncio.get_running_loop()
+        transport, streams = await loop.subprocess_exec(
+            lambda: _Streams(loop),
+            *argv,
+            env=env,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=asyncio.subprocess.PIPE,
+            process_group=0,
         )
+        return Child(transport, streams)
     except (FileNotFoundError, PermissionError) as error:
         hint = "install it, or use the image, which has it"
         raise EnvironmentFault(argv[0], f"cannot be run: {error.strerror}", hint) from error

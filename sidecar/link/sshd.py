@@ -23,6 +23,8 @@ SSHD: Final = "/usr/sbin/sshd"
 START_TIME: Final = 10.0
 """Seconds until it listens."""
 _GRACE: Final = 2.0
+_LAST_WORDS: Final = 0.2
+"""Seconds in which what it said before it ended is read."""
 _QUOTED: Final = re.compile(r'[^"\\\0-\x1f\x7f]+')
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.:_%*-]+")
 _WARNING: Final = re.compile(r"error|fatal|refused|denied|invalid|unable|bad |maximum|timeout", re.IGNORECASE)
@@ -116,13 +118,17 @@ class Sshd:
             (SSHD, "-D", "-e", "-f", self._config), self._env, stdout=asyncio.subprocess.DEVNULL
         )
         said = Tail(self._line)
+        drained = asyncio.ensure_future(said.drain(child.stderr))
         try:
-            await said.drain(child.stderr)
+            # its stderr stays open as long as a connection outlives it
             await child.wait()
+            await asyncio.wait((drained,), timeout=_LAST_WORDS)
             return self.listening, said.last_line or f"exit {child.returncode}"
         finally:
+            drained.cancel()
             self._listening.clear()
             await asyncio.shield(child.stop(_GRACE))
+            child.let_go()
 
     def _line(self, line: str) -> None:
         if line.startswith("Server listening on "):

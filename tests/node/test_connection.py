@@ -160,6 +160,17 @@ async def test_sshd_that_was_killed_is_started_again(pair: Pair) -> None:
         await until(lambda: [up for up, _ in pair.ams.sshd_states] == [True, False, True], "another one")
 
 
+async def test_sshd_that_was_killed_is_started_again_though_a_connection_outlives_it(pair: Pair) -> None:
+    async with pair.up(echo) as master:
+        channel = await open_control(master)
+        (pid,) = processes(f"-D -e -f {pair.ams.run_dir}/sshd_config")
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: [up for up, _ in pair.ams.sshd_states] == [True, False, True], "another one")
+        channel.write(b"hello")
+        assert b"hello" == await channel.read()
+        channel.close()
+
+
 async def test_a_port_that_is_taken_is_said(pair: Pair) -> None:
     async with running(pair.ams.sshd().run()):
         await until(lambda: pair.ams.sshd_states, "sshd")
