@@ -1,4 +1,4 @@
-"""Node tests want what the image has: OpenSSH 9.8, rsync 3.5, nc, and a user that is not root."""
+"""Node tests want what the image has: OpenSSH 9.8, rsync 3.5, nc, the gate, and a user that is not root."""
 
 import os
 import shutil
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.link.keys import GATE
 from tests.node.region import Pair
 
-_NEEDED = ("ssh", "ssh-keygen", "rsync", "nc", "/usr/sbin/sshd")
+_NEEDED = ("ssh", "ssh-keygen", "rsync", "nc", "/usr/sbin/sshd", GATE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,8 +15,6 @@ from sidecar.link.rsync import Transfer
 from sidecar.link.spares import Spares
 from sidecar.link.sshd import Sshd, SshdOptions
 
-GATE = Path(__file__).parents[2] / "sidecar" / "link" / "gate"
-
 
 def soon(attempt: int) -> float:
     """Delays short enough for tests."""
@@ -66,7 +64,7 @@ class Region:
         return Peer(self.name, "127.0.0.1", self.port)
 
     def install(self, *peers: str) -> None:
-        self.installed = keys.install(str(self.keys_dir), str(self.run_dir), peers, str(GATE))
+        self.installed = keys.install(str(self.keys_dir), str(self.run_dir), peers)
         self.env = identity.environment(str(self.run_dir))
 
     def sshd(self) -> Sshd:

@@ -13,7 +13,7 @@ from sidecar.errors import EnvironmentFault
 from sidecar.link.rsync import OPTIONS, Transfer, Verdict
 from sidecar.link.selftest import selftest
 from sidecar.link.spares import Spares
-from tests.node.region import GATE, Pair, running, until
+from tests.node.region import Pair, running, until
 from tests.node.test_connection import master_pid, processes
 
 WIRE = Path("/sys/class/net/lo/statistics/tx_bytes")
@@ -269,7 +269,7 @@ async def test_a_batch_without_a_connection_fails_at_once(pair: Pair) -> None:
 
 
 async def test_the_self_test_passes_here_and_leaves_nothing(pair: Pair) -> None:
-    assert (await selftest(str(pair.msk.volume), pair.msk.env, str(GATE))).startswith("3.")
+    assert (await selftest(str(pair.msk.volume), pair.msk.env)).startswith("3.")
     assert not list(pair.msk.volume.glob(".selftest*"))
 
 

@@ -1,20 +1,11 @@
 """An administrator's, or an attacker's, ssh client: fabric, which shares nothing with the link's own OpenSSH."""
 
 import contextlib
-import dataclasses
+import io
 from collections.abc import Iterator
 
 import fabric
 import paramiko
-
-
-@dataclasses.dataclass(frozen=True)
-class Said:
-    """What a command answered."""
-
-    status: int
-    stdout: str
-    stderr: str
 
 
 class Client:
@@ -29,10 +20,14 @@ class Client:
         assert isinstance(transport, paramiko.Transport)
         return transport
 
-    def run(self, command: str) -> Said:
-        """Ask for `command`; stdin is empty."""
-        done = self._connection.run(command, hide=True, warn=True, in_stream=False, timeout=10)
-        return Said(done.exited, done.stdout, done.stderr)
+    def said(self, command: str) -> tuple[int, str]:
+        """Ask for `command` with nothing on stdin: its exit status, and what it said on stderr."""
+        done = self._connection.run(command, hide=True, warn=True, in_stream=io.StringIO(), timeout=10)
+        return done.exited, done.stderr
+
+    def session(self) -> paramiko.Channel:
+        """A session in which nothing was asked for yet."""
+        return self.transport.open_session(timeout=10)
 
 
 @contextlib.contextmanager
