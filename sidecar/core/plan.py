@@ -47,13 +47,18 @@ def plan(row: Row, incoming: Version, have: Callable[[bytes], bool], kept: Calla
     as long as it lives or will be when this is done.
     """
     merged = versions.merge(row.version, incoming)
-    missing = tuple(h.hash for h in versions.losers(merged) if h.kind is Kind.FILE and not kept(h.hash))
+    missing = lacking(merged, kept)
     before, after = versions.winner(row.version), versions.winner(merged)
     if after is None or after == before:
         return Merge(merged, missing) if merged != row.version or missing else Known()
     if after.kind is Kind.FILE and not _on_disk(row, after) and not have(after.hash):
         return Want(after.hash)
     return Show(merged, after, missing)
+
+
+def lacking(version: Version, kept: Callable[[bytes], bool]) -> tuple[bytes, ...]:
+    """The hashes of losing heads whose bytes are still to be asked for."""
+    return tuple(h.hash for h in versions.losers(version) if h.kind is Kind.FILE and not kept(h.hash))
 
 
 def _on_disk(row: Row, head: Head) -> bool:

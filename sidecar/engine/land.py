@@ -56,8 +56,8 @@ class Lander:
     _moved: set[RelPath] = dataclasses.field(default_factory=set)
 
     def land(self, entry: Entry, staged: Staged | None, batch: Mapping[RelPath, Entry]) -> Landed:
-        """Land one entry. `staged` is its file, if it has one with the announced hash; `batch` the tombstones that travel
-        with it, by path: what leaves in the same batch is moved, not copied."""
+        """Land one entry. `staged` is its file, if it has one with the announced hash; `batch` the tombstones that
+        travel with it, by path: what leaves in the same batch is moved, not copied."""
         refused = self._refused(entry)
         if refused is not None:
             return refused
@@ -68,12 +68,8 @@ class Lander:
                 continue
             except Missing:
                 return Landed(Outcome.TORN if entry.how is How.STAGED else Outcome.WANT)
-            except InUse:
-                return Landed(Outcome.BUSY)
-            except Unreachable as error:
-                return Landed(Outcome.BUSY, hint=f"{error.why}: {error.hint}")
-            except DiskFull:
-                return Landed(Outcome.BUSY, hint="no space left on the volume")
+            except (InUse, Unreachable, DiskFull) as error:
+                return Landed(Outcome.BUSY, hint=_hint(error))
         return Landed(Outcome.BUSY)
 
     def _refused(self, entry: Entry) -> Landed | None:
@@ -101,6 +97,7 @@ class Lander:
             in_hand = staged is not None and staged.hash == digest
             return in_hand or _shows(row, digest) or self.replica.disk.kept(digest)
 
+        missing: tuple[bytes, ...] = ()
         match plan(row, entry.version, have, kept):
             case Known():
                 self._keep_loser(row.version, staged, entry)
@@ -113,11 +110,11 @@ class Lander:
                 self.replica.commit(after, local=False, content=False, heard=entry.version)
             case Show(version, head, missing):
                 self._show(row, version, head, source, entry)
-                after = self.replica.row(entry.path)
-                self._keep_loser(after.version, staged, entry)
-                if after.version != version:
+                now = self.replica.row(entry.path).version
+                self._keep_loser(now, staged, entry)
+                if now != version:
                     # a directory survived it: what was to be shown is a losing head now
-                    missing = lacking(after.version, kept)
+                    missing = lacking(now, kept)
         return Landed(Outcome.WANT, missing[0]) if missing else Landed(Outcome.APPLIED)
 
     @staticmethod
@@ -249,6 +246,12 @@ class Lander:
                     raise Surprise from None
                 stat, flags = row.stat, Flag.KEPT
         self.replica.commit(Row(row.path, version, stat, b"", row.seq, flags), local=False, heard=entry.version)
+
+
+def _hint(error: InUse | Unreachable | DiskFull) -> str:
+    if isinstance(error, Unreachable):
+        return f"{error.why}: {error.hint}"
+    return "no space left on the volume" if isinstance(error, DiskFull) else ""
 
 
 def _shows(row: Row, digest: bytes) -> bool:
