@@ -61,7 +61,7 @@ class Absorber:
         change = observe.compare(row, stat)
         if change is Change.NONE:
             self.unchanged += 1
-            return row
+            return self._another_directory(row, stat)
         if stat is None:
             return self._vanished(row)
         if stat.kind is Kind.FILE:
@@ -69,6 +69,14 @@ class Absorber:
         if row.stat is not None and row.stat.kind is Kind.DIR and stat.kind is not Kind.DIR:
             self._beneath_has_gone(path)
         return self._write(row, stat, b"")
+
+    def _another_directory(self, row: Row, stat: Stat | None) -> Row:
+        """A directory that took the place of one that was moved away: what its row knew beneath has gone with that."""
+        old = row.stat
+        if old is None or stat is None or stat.kind is not Kind.DIR or _identity(stat) == _identity(old):
+            return row
+        self._beneath_has_gone(row.path)
+        return self.replica.store.put_stat(Row(row.path, row.version, stat, b"", row.seq, row.flags))
 
     def _file(self, row: Row, change: Change) -> Row:
         disk = self.replica.disk
@@ -127,9 +135,9 @@ class Absorber:
                 self.replica.store.put(Row(path, row.version, stat, b"", row.seq, Flag.FOUND))
             return
         head = observe.head_of(stat, b"", self.replica.dots.on(row.version))
-        # a file that the row says lies here was replaced by a local writer; one that it does not, another node put there
-        ours = row.stat is not None and row.stat.kind is not Kind.DIR
-        keep_beside = best is not None and best.kind is not Kind.TOMBSTONE and not ours
+        # what the row says lay here was replaced by a local writer; what it does not, another node has put beside it
+        replaced = row.stat is not None and row.stat.kind is not Kind.DIR
+        keep_beside = best is not None and best.kind is not Kind.TOMBSTONE and not replaced
         version = versions.beside(row.version, head) if keep_beside else versions.write(row.version, head)
         self.replica.commit(Row(path, version, stat, b"", row.seq), local=True)
 
@@ -174,3 +182,6 @@ class Absorber:
                 return row.path, row.hash
         return None, b""
 
+
+def _identity(stat: Stat) -> tuple[int, int]:
+    return stat.ino, stat.btime_ns
