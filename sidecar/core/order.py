@@ -13,6 +13,8 @@ in a ring (a symlink beneath its own target) are met by travelling in one batch.
 """
 
 import bisect
+import heapq
+import itertools
 from collections.abc import Container
 from typing import Final
 
@@ -45,7 +47,8 @@ def next_alone(box: Outbox, now: float, busy: Container[Lane] = ()) -> Plan | No
         if not (large or item.private) or item.not_before > now or item.path in box.large_ahead:
             continue
         lane = Lane.LARGE if large else Lane.SMALL
-        if lane not in busy and not box.unsettled_above(item.path) and not box.dead_beneath(item.path):
+        first = box.unsettled_above(item.path) or (box.over_graves(item) and box.dead_beneath(item.path))
+        if lane not in busy and not first:
             return box.launch(lane, [Planned(item)])
     return None
 
@@ -56,7 +59,7 @@ def next_offer(box: Outbox, limit: int) -> Plan | None:
         return None
     for turn in Round:
         while box.offers[turn]:
-            chosen = [item for _, item in zip(range(limit), box.offers[turn].values(), strict=False)]
+            chosen = _first(box, turn, limit)
             alone = [item for item in chosen if not box.over_graves(item)]
             if alone:
                 return box.launch(Lane.OFFER, [Planned(item) for item in alone])
@@ -65,6 +68,14 @@ def next_offer(box: Outbox, limit: int) -> Plan | None:
         if box.offering(turn):
             return None
     return None
+
+
+def _first(box: Outbox, turn: Round, limit: int) -> list[Item]:
+    """What is offered next of a round; deletions deepest first."""
+    waiting = box.offers[turn].values()
+    if turn is Round.TOMBSTONES:
+        return heapq.nlargest(limit, waiting, key=lambda item: paths.depth(item.path))
+    return list(itertools.islice(waiting, limit))
 
 
 def _with_its_dead(box: Outbox, item: Item, turn: Round) -> None:
@@ -109,8 +120,11 @@ class _Chooser:
             return True
         if item.path in self._refused or self._full:
             return False
-        if item.not_before > self._now or self._box.is_large(item) or item.private:
+        if item.not_before > self._now or self._alone(item):
             return False
+        instead = self._replacing(item) if item.kind is Kind.TOMBSTONE else None
+        if instead is not None and instead.path not in self._visiting and not self._alone(instead):
+            return self._choose(instead)  # which brings this deletion along, before it
         self._visiting.add(item.path)
         leans = self._needs(item)
         self._visiting.discard(item.path)
@@ -129,13 +143,25 @@ class _Chooser:
         """Choose what must go first: the lowest number then leaned on, or None if something of it cannot go now."""
         if item.kind is not Kind.TOMBSTONE and not self._directories_first(item.path):
             return None
-        if item.kind is not Kind.DIR and not self._deletions_beneath(item.path):
-            return None
+        leans: int | None = NOTHING
         if item.kind is Kind.SYMLINK:
-            return self._target_first(item)
-        if item.kind is Kind.TOMBSTONE:
+            leans = self._target_first(item)
+        if leans is None or (item.kind is not Kind.DIR and not self._deletions_beneath(item.path)):
+            return None
+        if item.kind is Kind.TOMBSTONE and self._replacing(item) is None:
             return self._symlinks_first()
-        return NOTHING
+        return leans
+
+    def _alone(self, item: Item) -> bool:
+        return self._box.is_large(item) or item.private
+
+    def _replacing(self, dead: Item) -> Item | None:
+        """What takes the place of a directory above a deletion: symlinks wait for that, not for what was beneath it."""
+        for above in paths.ancestors(dead.path):
+            item = self._box.live.get(above)
+            if item is not None and item.kind not in (Kind.DIR, Kind.TOMBSTONE):
+                return item
+        return None
 
     def _directories_first(self, path: RelPath) -> bool:
         for above in self._box.unsettled_above(path):

@@ -97,12 +97,13 @@ class Outbox:
         self._large = large
         self._base = cursor
         self._top = cursor
-        self._loaded = False
         self._flights: dict[tuple[Lane, int], tuple[Item, ...]] = {}
         self._numbers = dict.fromkeys(Lane, 1)
         self._oldest: list[tuple[int, RelPath]] = []
         self._rounds: Counter[Round] = Counter()
         self._round_of: dict[RelPath, Round] = {}
+        self.loaded = False
+        """is everything above the cursor of hello in here? Before that nothing goes: the order is not known yet"""
         self.seqs: dict[RelPath, int] = {}
         """every unsettled path, with the seq of its row"""
         self.live: dict[RelPath, Item] = {}
@@ -113,6 +114,9 @@ class Outbox:
         """what is in flight in the small lane: the highest number that holds it, and what it is there"""
         self.large_ahead: set[RelPath] = set()
         """what is in flight in the large lane"""
+        self.tombstones: set[RelPath] = set()
+        """the unsettled paths that are deletions"""
+        self._graves: set[RelPath] = set()
 
     # -- what comes in
 
@@ -124,6 +128,7 @@ class Outbox:
         item.stage = item.kind is Kind.FILE and came_from is None and (content or (before is not None and before.stage))
         self.live[row.path] = item
         self._note(row)
+        self._keep_round(item)
 
     def offer(self, row: Row) -> None:
         """A row that the peer may know: it is told the version and asks for what it lacks."""
@@ -132,21 +137,24 @@ class Outbox:
             return
         self._take_pending(row.path)
         item = self._item(row)
-        turn = ROUND_OF[item.kind]
+        turn = self._turn_of(item)
         self.offers[turn][row.path] = item
         self._mark_round(row.path, turn)
         self._note(row)
 
     def known(self, row: Row) -> None:
-        """The peer itself sent this version: nothing is to be done for it."""
-        self._take_pending(row.path)
+        """The peer itself sent this version: nothing is to be done for it, but for bytes that it asked for."""
+        pending = self._take_pending(row.path)
         self._top = max(self._top, row.seq)
-        self.seqs.pop(row.path, None)
-        self._unmark_round(row.path)
+        self._done(row.path)
+        if pending is not None and pending.want:
+            pending.seq = row.seq
+            self.live[row.path] = pending
+            self._note(row)
 
     def offers_loaded(self, top: int) -> None:
         """Everything above the cursor of hello, up to seq `top`, has been given to `offer`."""
-        self._loaded = True
+        self.loaded = True
         self._top = max(self._top, top)
 
     def promote(self, path: RelPath) -> Item | None:
@@ -156,7 +164,23 @@ class Outbox:
         if item is not None:
             item.stage = item.kind is Kind.FILE
             self.live[path] = item
+            self._mark_round(path, self._turn_of(item))
         return item
+
+    def defer(self, item: Item) -> None:
+        """A waiting offer goes in the last round, with the deletions beneath it."""
+        self.offers[self._round_of[item.path]].pop(item.path, None)
+        self.offers[Round.TOMBSTONES][item.path] = item
+        self._mark_round(item.path, Round.TOMBSTONES)
+
+    def over_graves(self, item: Item) -> bool:
+        """May the peer have a directory there, of which deletions beneath are unsettled? It would live on for what is
+        still in it: they go with the item, before it."""
+        return item.kind not in (Kind.DIR, Kind.TOMBSTONE) and item.path in self._graves
+
+    def dead_beneath(self, path: RelPath) -> list[RelPath]:
+        """The unsettled deletions beneath a path."""
+        return [dead for dead in self.tombstones if paths.beneath(dead, path)] if path in self._graves else []
 
     def _item(self, row: Row) -> Item:
         best = versions.winner(row.version)
@@ -166,12 +190,37 @@ class Outbox:
     def _note(self, row: Row) -> None:
         self._top = max(self._top, row.seq)
         self.seqs[row.path] = row.seq
+        best = versions.winner(row.version)
+        if best is not None and best.kind is Kind.TOMBSTONE:
+            self._bury(row.path)
+        else:
+            self.tombstones.discard(row.path)
         heapq.heappush(self._oldest, (row.seq, row.path))
 
     def _take_pending(self, path: RelPath) -> Item | None:
         turn = self._round_of.get(path)
         offered = self.offers[turn].pop(path, None) if turn is not None else None
         return self.live.pop(path, None) or offered
+
+    def _bury(self, path: RelPath) -> None:
+        self.tombstones.add(path)
+        for above in paths.ancestors(path):
+            self._graves.add(above)
+            if above in self.live:
+                self._keep_round(self.live[above])
+
+    def _done(self, path: RelPath) -> None:
+        self.seqs.pop(path, None)
+        self.tombstones.discard(path)
+        self._unmark_round(path)
+
+    def _turn_of(self, item: Item) -> Round:
+        return Round.TOMBSTONES if self.over_graves(item) else ROUND_OF[item.kind]
+
+    def _keep_round(self, item: Item) -> None:
+        """What was offered counts in the round of what it is now: a file that was deleted since holds up no symlink."""
+        if item.path in self._round_of:
+            self._mark_round(item.path, self._turn_of(item))
 
     def _mark_round(self, path: RelPath, turn: Round) -> None:
         self._unmark_round(path)
@@ -197,12 +246,12 @@ class Outbox:
     @property
     def all_offered(self) -> bool:
         """Has everything that was offered been settled?"""
-        return self._loaded and not self._round_of
+        return self.loaded and not self._round_of
 
     @property
     def idle(self) -> bool:
         """Is everything settled?"""
-        return self._loaded and not self.seqs
+        return self.loaded and not self.seqs
 
     def offering(self, turn: Round) -> bool:
         """Is something of this round unsettled?"""
@@ -239,7 +288,7 @@ class Outbox:
         for entry in plan.planned:
             path = entry.item.path
             if lane is Lane.OFFER:
-                self.offers[ROUND_OF[entry.item.kind]].pop(path, None)
+                self._take_pending(path)
                 continue
             self.live.pop(path, None)
             if lane is Lane.SMALL:
@@ -258,12 +307,12 @@ class Outbox:
         for index, item in enumerate(self._flights.pop((lane, number), ())):
             answer = named.get(index, Answer(index, rest))
             self._landed(lane, number, item)
-            if self.seqs.get(item.path) != item.seq or item.path in self.live:
+            if item.path in self.live or self.seqs.get(item.path, item.seq) != item.seq:
                 continue  # a newer version is under way
             if answer.outcome in SETTLED:
-                del self.seqs[item.path]
-                self._unmark_round(item.path)
-            else:
+                self._done(item.path)
+            elif item.path in self.seqs or item.want or answer.hash:
+                # even if the peer has sent us this version meanwhile: it lacks the bytes of a losing head
                 self._again(item, answer, now)
                 if answer.outcome is Outcome.TORN:
                     torn.append(item)
@@ -272,8 +321,7 @@ class Outbox:
     def gone(self, path: RelPath) -> None:
         """The peer was told that the bytes it wanted are gone: the path is settled without them."""
         if self.live.pop(path, None) is not None:
-            self.seqs.pop(path, None)
-            self._unmark_round(path)
+            self._done(path)
 
     def _landed(self, lane: Lane, number: int, item: Item) -> None:
         if lane is Lane.LARGE:
@@ -297,6 +345,10 @@ class Outbox:
             case _:
                 pass
         self.live[item.path] = item
+        if item.path not in self.seqs:
+            self.seqs[item.path] = item.seq
+            heapq.heappush(self._oldest, (item.seq, item.path))
+        self._keep_round(item)
 
     def unsettled_above(self, path: RelPath) -> list[RelPath]:
         """The directories above `path` that the peer may lack."""
