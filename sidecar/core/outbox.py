@@ -20,6 +20,9 @@ TORN_RETRY: Final = 0.01
 TROUBLE_RETRY: Final = 10.0
 """The same for what it could not do, and said why: no space, another owner."""
 
+NOT_HERE: Final = "not here yet"
+"""why something that was to go is asked for again later"""
+
 PRIVATE_AFTER: Final = 2
 """A file that came back torn this often goes from a private copy: its writer never rests long enough."""
 
@@ -143,14 +146,13 @@ class Outbox:
         self._note(row)
 
     def known(self, row: Row) -> None:
-        """The peer itself sent this version: nothing is to be done for it, but for bytes that it asked for."""
-        pending = self._take_pending(row.path)
+        """The peer itself sent this version: nothing is to be done for it, unless it may lack a losing head's bytes."""
+        if versions.losers(row.version):
+            self.offer(row)
+            return
+        self._take_pending(row.path)
         self._top = max(self._top, row.seq)
         self._done(row.path)
-        if pending is not None and pending.want:
-            pending.seq = row.seq
-            self.live[row.path] = pending
-            self._note(row)
 
     def offers_loaded(self, top: int) -> None:
         """Everything above the cursor of hello, up to seq `top`, has been given to `offer`."""
@@ -322,6 +324,15 @@ class Outbox:
         """The peer was told that the bytes it wanted are gone: the path is settled without them."""
         if self.live.pop(path, None) is not None:
             self._done(path)
+
+    def not_here(self, plan: Plan, listed: bool, now: float) -> list[Item]:
+        """What was to go alone cannot be sent: the bytes that the peer wants are gone (`listed`: the row still lists
+        their head, so they are on their way to us), or a copy could not be made. Returns what is to be looked at."""
+        item = plan.planned[0].item
+        outcome = Outcome.TORN
+        if item.want:
+            outcome = Outcome.BUSY if listed else Outcome.KNOWN
+        return self.answered(plan.lane, plan.number, outcome, (Answer(0, outcome, hint=NOT_HERE),), now)
 
     def _landed(self, lane: Lane, number: int, item: Item) -> None:
         if lane is Lane.LARGE:

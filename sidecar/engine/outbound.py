@@ -20,7 +20,6 @@ from sidecar.core.frames import (
     How,
     Lane,
     OffersEnd,
-    Outcome,
     Ping,
     Sent,
     Settle,
@@ -303,11 +302,12 @@ class Outbound:
             self._delivery.done(load)
 
     def _nothing_to_send(self, box: Outbox, plan: Plan, item: Item) -> None:
-        """What was wanted is gone, or what was to be copied does not rest: an empty batch takes the number."""
-        if item.want:
+        """What was wanted is not here, or what was to be copied does not rest: an empty batch takes the number."""
+        row = self._me.index.get(item.path)
+        listed = row is not None and any(head.hash == item.want for head in versions.losers(row.version))
+        if item.want and not listed:
             self._say(Gone(item.path, item.want))
-        outcome = Outcome.KNOWN if item.want else Outcome.TORN
-        torn = box.answered(plan.lane, plan.number, outcome, (), time.monotonic())
+        torn = box.not_here(plan, listed, time.monotonic())
         self._say(self._batch(box, plan, "", []))
         self._recheck([one.path for one in torn])
 
