@@ -21,8 +21,8 @@ Excluded: TypeAlias = Callable[[RelPath, bool], bool]
 _RANDOM: Final = ("[A-Z]?????", "?[A-Z]????", "??[A-Z]???", "???[A-Z]??", "????[A-Z]?", "?????[A-Z]")
 
 DEFAULTS: Final = (
-    "*.sw[a-p]",
-    "4913",
+    ".*.sw[a-p]",
+    ".sw[a-p]",
     "*~",
     ".#*",
     ".nfs*",
@@ -33,7 +33,8 @@ DEFAULTS: Final = (
     ".~tmp~/",
 )
 """What editors (vim, emacs, nano), file systems and rsync leave for a moment. rsync's temporaries are `.name.XXXXXX`; a
-capital letter among the six tells 24 of 25 of them from a name such as `.env.sample`."""
+capital letter among the six tells 24 of 25 of them from a name such as `.env.sample`. vim's `4913` is left out: it is
+gone before it is looked at, and may be the number of somebody's page."""
 
 
 def excluder(patterns: Iterable[str]) -> Excluded:
