@@ -49,7 +49,9 @@ def plan(row: Row, incoming: Version, have: Callable[[bytes], bool], kept: Calla
     merged = versions.merge(row.version, incoming)
     missing = lacking(merged, kept)
     before, after = versions.winner(row.version), versions.winner(merged)
-    if after is None or after == before:
+    if after is None:
+        return Known()  # nobody wrote it, or other writes under dots that we know: no honest node says that
+    if after == before:
         return Merge(merged, missing) if merged != row.version or missing else Known()
     if after.kind is Kind.FILE and not _on_disk(row, after) and not have(after.hash):
         return Want(after.hash)
