@@ -1,0 +1,85 @@
+"""An old copy never passes for a new edit: what the first scan met is judged by the peers' rows and by its mtime."""
+
+import pytest
+
+from sidecar.core import found
+from sidecar.core.entry import NEVER, Flag, Head, Kind, Row, Version
+from sidecar.core.found import Verdict
+from tests.unit.core.facts import OURS, THEIRS, deleted, digest, directory, file, path, stat, symlink, version
+
+NOW = 1_000
+"""µs"""
+
+
+def met(
+    kind: Kind = Kind.FILE, text: str = "a", mtime_us: int = 500, target: str = "t", flags: Flag = Flag.FOUND
+) -> Row:
+    """What a first scan met; an empty text: not hashed yet."""
+    looked = stat(kind, mtime=mtime_us * 1000, target=target if kind is Kind.SYMLINK else "")
+    return Row(path("p"), NEVER, looked, digest(text) if text and kind is Kind.FILE else b"", 4, flags)
+
+
+@pytest.mark.parametrize(
+    ("why", "verdict", "row", "theirs"),
+    [
+        ("equal bytes", Verdict.ADOPT, met(), file(100)),
+        ("equal bytes, later than theirs", Verdict.ADOPT, met(mtime_us=900), file(100)),
+        ("equal bytes, from the future", Verdict.ADOPT, met(mtime_us=NOW + 1), file(100)),
+        ("other bytes, older than theirs", Verdict.TAKE, met(mtime_us=99), file(100, text="b")),
+        ("other bytes, of the very moment of theirs", Verdict.TAKE, met(mtime_us=100), file(100, text="b")),
+        ("other bytes, later than theirs", Verdict.BESIDE, met(mtime_us=101), file(100, text="b")),
+        ("other bytes, of just now", Verdict.BESIDE, met(mtime_us=NOW), file(100, text="b")),
+        ("other bytes, from the future", Verdict.TAKE, met(mtime_us=NOW + 1), file(100, text="b")),
+        ("bytes that nobody has read yet are not equal", Verdict.TAKE, met(text="", mtime_us=50), file(100)),
+        (
+            "no hash on either side is not equal",
+            Verdict.TAKE,
+            met(text="", mtime_us=50),
+            Head(file(100).dot, Kind.FILE),
+        ),
+        ("they deleted it after it was made", Verdict.TAKE, met(mtime_us=99), deleted(100)),
+        ("it was made after they deleted it", Verdict.BESIDE, met(mtime_us=101), deleted(100)),
+        ("they have an older directory there", Verdict.BESIDE, met(mtime_us=101), directory(100)),
+        ("a directory is a directory", Verdict.ADOPT, met(Kind.DIR, mtime_us=999), directory(100)),
+        ("a directory where they have a file has no time", Verdict.TAKE, met(Kind.DIR, mtime_us=999), file(100)),
+        ("a directory that they deleted", Verdict.TAKE, met(Kind.DIR, mtime_us=999), deleted(100)),
+        ("an equal target", Verdict.ADOPT, met(Kind.SYMLINK), symlink(100)),
+        ("another target, older", Verdict.TAKE, met(Kind.SYMLINK, mtime_us=99, target="u"), symlink(100)),
+        ("another target, later", Verdict.BESIDE, met(Kind.SYMLINK, mtime_us=101, target="u"), symlink(100)),
+        ("a symlink where they have an older file", Verdict.BESIDE, met(Kind.SYMLINK, mtime_us=101), file(100)),
+    ],
+)
+def test_what_becomes_of_a_found_path(why: str, verdict: Verdict, row: Row, theirs: Head) -> None:
+    assert verdict is found.judge(row, version(theirs), NOW), why
+
+
+def test_it_is_judged_against_the_winner_of_a_conflict() -> None:
+    theirs = version(file(100, OURS, "a"), file(200, THEIRS, "b"))
+    assert Verdict.TAKE is found.judge(met(text="a", mtime_us=150), theirs, NOW)
+
+
+@pytest.mark.parametrize(
+    ("why", "counter", "row"),
+    [
+        ("its mtime", 500, met()),
+        ("at most now", NOW, met(mtime_us=NOW + 1)),
+        ("at least 1", 1, met(mtime_us=-5)),
+        ("a directory has no time of its own", 1, met(Kind.DIR)),
+        ("a symlink has", 500, met(Kind.SYMLINK)),
+    ],
+)
+def test_what_no_peer_had_is_a_write_dated_by(why: str, counter: int, row: Row) -> None:
+    assert counter == found.dated(row, OURS, NOW).version.heads[0].dot.counter, why
+
+
+def test_what_was_dated_is_found_no_more_and_stays_what_it_was() -> None:
+    before = met(flags=Flag.FOUND | Flag.RACY)
+    after = found.dated(before, OURS, NOW)
+    assert version(file(500, mtime=500_000)) == after.version
+    assert (before.stat, before.hash, before.seq, Flag.RACY) == (after.stat, after.hash, after.seq, after.flags)
+
+
+def test_an_edit_is_dated_beside_what_the_row_held() -> None:
+    held: Version = version(file(700, THEIRS, "b"))
+    before = Row(path("p"), held, stat(mtime=900_000), digest("a"), 4, Flag.FOUND)
+    assert version(file(700, THEIRS, "b"), file(900, mtime=900_000)) == found.dated(before, OURS, NOW).version
