@@ -1,0 +1,131 @@
+"""Deploys on one simulated node, and visitors on the others who follow `current` after every step of their disk.
+
+A deploy fills releases/N (in place or in a directory that is renamed), swaps the symlink `current`, and deletes the
+release before the last. A visitor who meets `current` must find all that releases/N held, and never goes back.
+"""
+
+from random import Random
+from typing import Final
+
+from sidecar.core import paths
+from sidecar.core.entry import Kind
+from sidecar.core.paths import RelPath
+from tests.support.memory_disk import Inode
+from tests.support.simlink import Link
+from tests.support.simnode import SimNode, Wrong
+from tests.support.simworld import Setting, World
+
+CURRENT: Final = RelPath(b"current")
+FILES: Final = (b"index", b"css", b"lib/one", b"lib/two")
+
+
+class Deploys:
+    """One history of deploys; `run` raises `Wrong` when a visitor meets a hole."""
+
+    def __init__(self, seed: int, link: type[Link] = Link) -> None:
+        self._chance = Random(seed)
+        self._world = World(Setting(), link)
+        self._world.in_order = True
+        self._releases: dict[int, dict[RelPath, bytes]] = {}
+        self._seen: dict[str, int] = {}
+        for node in self._world.nodes[1:]:
+            node.disk.after_step = lambda node=node: self._visit(node)
+
+    def run(self) -> None:
+        """Deploy a few times while all goes on, then come to rest.
+
+        Raises:
+            Wrong: a visitor met a hole, a mix or an older release, or the end is not as it must be.
+        """
+        for number in range(1, self._chance.randrange(3, 8)):
+            self._deploy(number)
+            self._go_on(self._chance.randrange(30))
+        self._world.calm(self._chance)
+        last = max(self._releases)
+        for node in self._world.nodes[1:]:
+            if self._seen.get(node.name) != last:
+                raise Wrong(f"{node.name} shows release {self._seen.get(node.name)}, not {last}")
+
+    def _deploy(self, number: int) -> None:
+        node, release = self._world.nodes[0], RelPath(b"releases/%d" % number)
+        if self._chance.random() < 0.2:
+            node.write(RelPath(b"note"), self._world.content(self._chance), in_place=True, keep_mtime=False)
+        moved = self._chance.random() < 0.3
+        place = RelPath(b"tmp") if moved else release
+        self._releases[number] = {}
+        for name in FILES:
+            content = self._world.content(self._chance)
+            node.write(paths.join(place, name), content, in_place=True, keep_mtime=False)
+            self._releases[number][paths.join(release, name)] = content
+            self._go_on(self._chance.choice((0, 0, 2)))
+        if moved:
+            node.rename(place, release)
+        self._go_on(self._chance.choice((0, 0, 3)))
+        node.symlink(CURRENT, release)
+        self._go_on(self._chance.choice((0, 0, 5)))
+        if number > 2:
+            node.delete(RelPath(b"releases/%d" % (number - 2)))
+
+    def _go_on(self, steps: int) -> None:
+        """Events are read in their order, links move, now and then something breaks."""
+        world, chance = self._world, self._chance
+        for _ in range(steps):
+            world.pass_time(chance.choice((0.001, 0.01, 0.1)))
+            what = chance.random()
+            if what < 0.4:
+                world.absorb(chance.choice(world.nodes), chance)
+                continue
+            link = chance.choice(world.links)
+            if what < 0.9:
+                link.connect()
+                for _ in range(chance.randrange(1, 20)):
+                    link.step(chance.randrange(5), chance)
+            elif what < 0.95:
+                link.fault = chance.choice((0.0, 0.5))
+            elif what < 0.98:
+                link.cut()
+            else:
+                self._restart(chance.choice(world.nodes))
+
+    def _restart(self, node: SimNode) -> None:
+        for link in self._world.links:
+            if node in (link.one, link.other):
+                link.cut()
+        node.start()
+        node.recover()
+        node.scan()
+
+    def _visit(self, node: SimNode) -> None:
+        current = node.disk.files.get(CURRENT)
+        if current is None:
+            return
+        number = int(paths.name(RelPath(current.target)))
+        if number < self._seen.get(node.name, 0):
+            raise Wrong(f"{node.name} goes back from release {self._seen[node.name]} to {number}")
+        self._seen[node.name] = number
+        for path, content in self._releases[number].items():
+            if not _holds(node.disk.files.get(path), content):
+                raise Wrong(f"a visitor of {node.name} follows current to release {number} and misses {path!r}")
+
+
+def _holds(inode: Inode | None, content: bytes) -> bool:
+    return inode is not None and inode.kind is Kind.FILE and inode.content == content
+
+
+def failure(seed: int, link: type[Link] = Link) -> str:
+    """What a visitor meets in the deploys of this seed, "" if nothing is wrong."""
+    try:
+        Deploys(seed, link).run()
+    except Wrong as wrong:
+        return str(wrong)
+    except Exception as error:  # noqa: BLE001 - whatever the engine raises is a finding
+        return repr(error)
+    return ""
+
+
+def first_failing(link: type[Link], seeds: range) -> tuple[int, str] | None:
+    """The first seed of `seeds` at which a visitor meets something wrong, and what; None if none does."""
+    for seed in seeds:
+        if why := failure(seed, link):
+            return seed, why
+    return None

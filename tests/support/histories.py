@@ -1,0 +1,100 @@
+"""Histories: made from a seed, run, and made small when they fail."""
+
+import dataclasses
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from tests.support.simlink import Link
+from tests.support.simnode import Wrong
+from tests.support.simworld import Setting, Step, World
+
+NODES: Final = 3
+WEIGHTS: Final = (
+    ("write", 22),
+    ("absorb", 14),
+    ("flow", 14),
+    ("move", 22),
+    ("connect", 6),
+    ("cut", 3),
+    ("tear", 3),
+    ("race", 4),
+    ("scan", 1),
+    ("kill", 3),
+    ("start", 4),
+    ("wait", 3),
+)
+STEPS: Final = tuple(what for what, weight in WEIGHTS for _ in range(weight))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class History:
+    """What happens to the nodes."""
+
+    setting: Setting
+    steps: tuple[Step, ...]
+
+
+def made(seed: int, nodes: int = NODES) -> History:
+    """The history of this seed."""
+    chance = Random(seed)
+    skews = tuple(chance.choice((0.0, 0.0, 0.5, -3600.0, 3600.0)) for _ in range(nodes))
+    grain_ns = chance.choice((0, 4_000_000))
+    steps = [_step(chance, chance.choice(STEPS), nodes) for _ in range(chance.choice((8, 20, 40, 60)))]
+    for _ in range(chance.choice((0, 0, 1))):
+        steps.insert(chance.randrange(len(steps)), _step(chance, "calm", nodes))
+    if chance.random() < 0.3:
+        steps.append(_step(chance, "solo", nodes))
+    else:
+        steps.append(_step(chance, "calm", nodes))
+    return History(Setting(skews, grain_ns), tuple(steps))
+
+
+def _step(chance: Random, what: str, nodes: int) -> Step:
+    return Step(what, chance.randrange(nodes), chance.randrange(nodes - 1), chance.randrange(1 << 30))
+
+
+def run(history: History, link: type[Link] = Link) -> World:
+    """Run a history to its end.
+
+    Raises:
+        Wrong: something that must hold does not.
+    """
+    world = World(history.setting, link)
+    for step in history.steps:
+        world.apply(step)
+    return world
+
+
+def failure(history: History, link: type[Link] = Link) -> str:
+    """What goes wrong in a history, "" if nothing does."""
+    try:
+        run(history, link)
+    except Wrong as wrong:
+        return str(wrong)
+    except Exception as error:  # noqa: BLE001 - whatever the engine raises is a finding
+        return repr(error)
+    return ""
+
+
+def smaller(history: History, fails: Callable[[History], bool]) -> History:
+    """The history without the steps that it also fails without."""
+    size = len(history.steps) // 2
+    while size:
+        at = 0
+        while at < len(history.steps):
+            less = dataclasses.replace(history, steps=history.steps[:at] + history.steps[at + size :])
+            if less.steps and fails(less):
+                history = less
+            else:
+                at += size
+        size //= 2
+    return history
+
+
+def first_failing(link: type[Link], seeds: range) -> tuple[int, str] | None:
+    """The first seed of `seeds` whose history fails, and how; None if none does."""
+    for seed in seeds:
+        if why := failure(made(seed), link):
+            return seed, why
+    return None

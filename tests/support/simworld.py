@@ -1,0 +1,430 @@
+"""Several simulated nodes and the links between them, moved by steps that are data; then: is everything as it must be?
+
+A history is a list of steps; `World.apply` does one, `World.calm` lets everything come to rest and checks what must
+hold.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from sidecar.core import version as versions
+from sidecar.core.entry import Dot, Flag, Kind
+from sidecar.core.paths import RelPath
+from sidecar.engine.replica import Changed
+from tests.support.memory_disk import Crash, excluded
+from tests.support.simlink import Link
+from tests.support.simnode import EPOCH_NS, MODES, SimNode, Wrong, has_bytes
+
+POOL: Final = tuple(
+    RelPath(p)
+    for p in (b"a", b"b", b"c", b"a/a", b"a/b", b"b/a", b"b/b", b"a/a/a", b"a/a/b", b"b/a/a", b"c/a", b"c/a/b")
+)
+TARGETS: Final = (b"a", b"b", b"../a", b"a/b", b"nowhere", b"../b/a", b"a/a/b")
+KINDS: Final = (
+    ("write", 10),
+    ("delete", 6),
+    ("rename", 5),
+    ("mkdir", 2),
+    ("chmod", 2),
+    ("touch", 1),
+    ("symlink", 3),
+    ("copy", 2),
+    ("begin", 1),
+    ("finish", 1),
+    ("exclude", 1),
+)
+OPS: Final = tuple(kind for kind, weight in KINDS for _ in range(weight))
+LINK_STEPS: Final = frozenset({"connect", "cut", "tear", "move", "flow"})
+ROUNDS: Final = 80
+"""Everything must be at rest after this many rounds, half a second each."""
+STEPS: Final = 3000
+"""Frames and files that a link may move in one round."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """One step: what happens, to which node, towards which peer, and `salt` for all that is chosen on the way."""
+
+    what: str
+    node: int = 0
+    peer: int = 0
+    salt: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Setting:
+    """How the nodes of a history are."""
+
+    skews_s: tuple[float, ...] = (0.0, 0.0, 0.0)
+    grain_ns: int = 0
+
+
+class World:
+    """Nodes called a, b, c, …, with a link for each ordered pair.
+
+    Args:
+        link: makes a link: another class breaks a rule of it.
+    """
+
+    def __init__(self, setting: Setting, link: type[Link] = Link) -> None:
+        self._ns = EPOCH_NS
+        self._runs = 0
+        self._contents = 0
+        self.nodes = [
+            SimNode(chr(97 + i), self.now_ns, round(skew * 1e9), setting.grain_ns, self._run, self._told)
+            for i, skew in enumerate(setting.skews_s)
+        ]
+        self.down: set[str] = set()
+        self.in_order = False
+        """are events read in the order in which they came?"""
+        self._node_steps: dict[str, Callable[[SimNode, Random], None]] = {
+            "write": self.local,
+            "race": self._race,
+            "absorb": self.absorb,
+            "scan": self._scan,
+            "kill": self._kill,
+            "start": lambda node, _: self._start(node),
+            "wait": self._wait,
+            "calm": lambda _, chance: self.calm(chance),
+            "solo": self._solo,
+        }
+        self.links = [link(a, b, self.seconds) for a in self.nodes for b in self.nodes if a is not b]
+
+    # -- time and chance
+
+    def now_ns(self) -> int:
+        self._ns += 1000
+        return self._ns
+
+    def seconds(self) -> float:
+        return (self._ns - EPOCH_NS) / 1e9
+
+    def pass_time(self, seconds: float) -> None:
+        self._ns += round(seconds * 1e9)
+
+    def _run(self) -> int:
+        self._runs += 1
+        return (self._runs * 7919) % 10007
+
+    def _told(self, node: SimNode, changed: Changed, source: str) -> None:
+        for link in self.links:
+            if link.one is node:
+                link.changed(changed, source)
+
+    def content(self, chance: Random) -> bytes:
+        """Bytes that nobody wrote before; some sizes are frequent, some are large."""
+        self._contents += 1
+        return b"%d" % (1000 + self._contents) + b"x" * chance.choice((0, 0, 0, 4, 9))
+
+    @property
+    def written(self) -> set[bytes]:
+        """Every content that a local writer wrote in full."""
+        return {b"half"}.union(*(node.finished for node in self.nodes))
+
+    # -- steps
+
+    def apply(self, step: Step) -> None:
+        """Do one step."""
+        chance = Random(step.salt)
+        self.pass_time(chance.choice((0.0, 0.0005, 0.003, 0.03)))
+        node = self.nodes[step.node % len(self.nodes)]
+        if step.what in LINK_STEPS:
+            self._link_step(step, chance)
+        else:
+            self._node_steps[step.what](node, chance)
+
+    def _race(self, node: SimNode, chance: Random) -> None:
+        node.disk.race_in = chance.randrange(6)
+        node.disk.race = lambda: self.local(node, chance)
+
+    def _scan(self, node: SimNode, chance: Random) -> None:
+        if node.name not in self.down:
+            node.dirty = {}
+            node.scan()
+
+    def _wait(self, node: SimNode, chance: Random) -> None:
+        self.pass_time(chance.choice((0.1, 0.6, 1.2, 12.0)))
+
+    def _link_step(self, step: Step, chance: Random) -> None:
+        link = self.links[(step.node * (len(self.nodes) - 1) + step.peer) % len(self.links)]
+        if self.down & {link.one.name, link.other.name}:
+            return
+        match step.what:
+            case "connect":
+                link.connect()
+            case "cut":
+                link.cut()
+            case "tear":
+                link.fault = chance.choice((0.0, 0.5))
+            case "move":
+                for _ in range(chance.randrange(1, 6)):
+                    link.step(chance.randrange(5), chance)
+            case _:
+                link.connect()
+                for which in range(chance.randrange(5, 40)):
+                    link.step(which, chance)
+
+    def local(self, node: SimNode, chance: Random) -> None:
+        """A local writer does something."""
+        path, other = chance.choice(POOL), chance.choice(POOL)
+        what = chance.choice(OPS)
+        match what:
+            case "write":
+                in_place, keep = chance.random() < 0.5, chance.random() < 0.2
+                node.write(path, self.content(chance), in_place=in_place, keep_mtime=keep)
+            case "delete":
+                node.delete(path)
+            case "rename":
+                node.rename(path, other)
+            case "copy":
+                node.copy(path, other)
+            case "mkdir":
+                node.mkdir(path)
+            case "symlink":
+                node.symlink(path, chance.choice(TARGETS))
+            case _:
+                self._rare(node, path, what, chance)
+
+    def _rare(self, node: SimNode, path: RelPath, what: str, chance: Random) -> None:
+        match what:
+            case "chmod":
+                node.chmod(path, chance.choice(MODES) if chance.random() < 0.7 else 0o711)
+            case "touch":
+                node.touch(path, EPOCH_NS + chance.randrange(5) * 1_000_000_000)
+            case "begin":
+                node.begin(path)
+            case "finish":
+                node.finish(self.content(chance))
+            case _:
+                if node.disk.is_dir(path):
+                    node.write(RelPath(path + b"/x~"), b"excluded", in_place=True, keep_mtime=False)
+
+    def absorb(self, node: SimNode, chance: Random) -> None:
+        if node.name in self.down or not node.dirty:
+            return
+        if self.in_order:
+            self._absorb_in_order(node, chance)
+            return
+        marked = list(node.dirty)
+        chance.shuffle(marked)
+        node.absorb(marked[: chance.randrange(1, len(marked) + 1)])
+
+    @staticmethod
+    def _absorb_in_order(node: SimNode, chance: Random) -> None:
+        """Symlinks after all else that is there, deletions after these."""
+        there = {path: node.disk.files[path].kind for path in node.dirty if path in node.disk.files}
+        marked = [path for path, kind in there.items() if kind is not Kind.SYMLINK]
+        size = chance.randrange(1, len(marked) + 2)
+        node.absorb(marked[:size])
+        if size >= len(marked):
+            node.absorb(path for path, kind in there.items() if kind is Kind.SYMLINK)
+            node.absorb(path for path in list(node.dirty) if path not in there)
+
+    def _kill(self, node: SimNode, chance: Random) -> None:
+        """A kill -9 after some step of whatever the node does next, or before it."""
+        if node.name in self.down:
+            return
+        node.disk.fuse = chance.randrange(4)
+        try:
+            towards = [link for link in self.links if link.other is node and link.receiver is not None]
+            chance.shuffle(towards)
+            for link in towards:
+                for which in range(10):
+                    link.step(which, chance)
+            if chance.random() < 0.5:
+                self.absorb(node, chance)
+        except Crash:
+            pass
+        self.down.add(node.name)
+        node.disk.fuse = None
+        for link in self.links:
+            if node in (link.one, link.other):
+                link.cut()
+
+    def _start(self, node: SimNode) -> None:
+        if node.name not in self.down:
+            return
+        self.down.discard(node.name)
+        node.start()
+        node.recover()
+        node.scan()
+
+    def _solo(self, node: SimNode, chance: Random) -> None:
+        """Everything is at rest, one node changes something: then all must be as that node is."""
+        self.calm(chance)
+        for _ in range(chance.randrange(1, 5)):
+            self.local(node, chance)
+            if chance.random() < 0.5:
+                self.absorb(node, chance)
+            self.pass_time(0.01)
+        self._finish(chance)
+        expected = node.disk.shown()
+        self.calm(chance)
+        if node.disk.shown() != expected:
+            raise Wrong(f"only {node.name} wrote, but its root changed: {difference(expected, node.disk.shown())}")
+
+    # -- rest
+
+    def _finish(self, chance: Random) -> None:
+        for node in self.nodes:
+            while node.disk.open:
+                node.finish(self.content(chance))
+
+    def calm(self, chance: Random) -> None:
+        """No more writes, everybody up, all links up: come to rest, then check what must hold."""
+        for node in self.nodes:
+            node.disk.race = None
+            self._start(node)
+        self._finish(chance)
+        for link in self.links:
+            link.fault = 1.0
+        self.settle(chance)
+        check(self)
+
+    def settle(self, chance: Random) -> None:
+        """Run until everything is at rest.
+
+        Raises:
+            Wrong: it never is.
+        """
+        for _ in range(ROUNDS):
+            if not self._round(chance):
+                return
+        unsettled = {f"{link.one.name}>{link.other.name}": _unsettled(link) for link in self.links if not link.idle}
+        raise Wrong(f"no rest after {ROUNDS} rounds: {unsettled}")
+
+    def _round(self, chance: Random) -> bool:
+        busy = False
+        for node in self.nodes:
+            node.mark_racy()
+            if node.dirty:
+                busy = True
+                self.absorb(node, chance)
+        for link in self.links:
+            link.connect()
+        for link in self.links:
+            busy = self._run_dry(link, chance) or busy
+        self.pass_time(0.5)
+        return busy or any(node.dirty for node in self.nodes) or not all(link.idle for link in self.links)
+
+    @staticmethod
+    def _run_dry(link: Link, chance: Random) -> bool:
+        moved = idle = 0
+        while idle < 5:
+            if link.step(chance.randrange(5) if idle == 0 else moved + idle, chance):
+                moved, idle = moved + 1, 0
+            else:
+                idle += 1
+            if moved > STEPS:
+                raise Wrong(f"{link.one.name} never stops talking to {link.other.name}")
+        return moved > 0
+
+
+def _unsettled(link: Link) -> list[RelPath]:
+    return list(link.sender.box.seqs) if link.sender is not None else []
+
+
+# -- what must hold at rest
+
+
+def check(world: World) -> None:
+    """Everything that must hold when all is at rest.
+
+    Raises:
+        Wrong: something does not.
+    """
+    _roots_are_identical(world)
+    _versions_are_those_written(world)
+    for node in world.nodes:
+        _rows_say_what_is_there(node)
+        _losers_are_kept(node)
+        if missing := node.disk.removed - node.disk.contents() - node.destroyed:
+            raise Wrong(f"{node.name} replaced or deleted bytes and did not keep them: {missing}")
+    everywhere = set[bytes]().union(*(node.disk.contents() | node.destroyed for node in world.nodes))
+    if lost := world.written - everywhere - {b"half", b"excluded"}:
+        raise Wrong(f"bytes are lost: {lost}")
+    _no_echo(world)
+
+
+def visible(node: SimNode) -> dict[RelPath, tuple[object, ...]]:
+    """The root of a node without the directories that stay there alone."""
+    kept = {row.path for row in node.store.rows() if row.flags & Flag.KEPT}
+    return {path: seen for path, seen in node.disk.shown().items() if path not in kept}
+
+
+def difference(
+    one: dict[RelPath, tuple[object, ...]], other: dict[RelPath, tuple[object, ...]]
+) -> dict[RelPath, object]:
+    """The paths at which two roots differ, with what both have."""
+    return {p: (one.get(p), other.get(p)) for p in sorted(one.keys() | other.keys()) if one.get(p) != other.get(p)}
+
+
+def _roots_are_identical(world: World) -> None:
+    first = visible(world.nodes[0])
+    for node in world.nodes[1:]:
+        if differs := difference(first, visible(node)):
+            raise Wrong(f"the roots of {world.nodes[0].name} and {node.name} differ: {differs}")
+    for path, seen in first.items():
+        if seen[0] is Kind.FILE and seen[1] not in world.written:
+            raise Wrong(f"{path!r} shows bytes that nobody wrote: {seen[1]!r}")
+
+
+def _versions_are_those_written(world: World) -> None:
+    """The heads are those writes that no later writer had seen; every node knows them and shows the same winner."""
+    writes = [written for node in world.nodes for written in node.written]
+    by_path: dict[RelPath, set[Dot]] = {}
+    for written in writes:
+        by_path.setdefault(written.path, set()).update(written.dots)
+    for path, dots in by_path.items():
+        alive = {dot for dot in dots if not any(w.path == path and w.superseded(dot) for w in writes)}
+        for node in world.nodes:
+            row = node.store.get(path)
+            heads = {head.dot for head in row.version.heads} if row is not None else set()
+            if heads != alive:
+                raise Wrong(f"{node.name} has the heads {heads} of {path!r}, not {alive}")
+    for node in world.nodes[1:]:
+        for row in node.store.rows():
+            if world.nodes[0].store.get(row.path) is None or _version(world.nodes[0], row.path) != row.version:
+                raise Wrong(f"{node.name} has another version of {row.path!r} than {world.nodes[0].name}")
+
+
+def _version(node: SimNode, path: RelPath) -> object:
+    row = node.store.get(path)
+    return row.version if row is not None else None
+
+
+def _rows_say_what_is_there(node: SimNode) -> None:
+    rows = {row.path: row for row in node.store.rows()}
+    for path in node.disk.files.keys() | rows.keys():
+        inode, row = node.disk.files.get(path), rows.get(path)
+        if excluded(path, False):
+            continue
+        if row is None or row.stat != (inode.stat() if inode is not None else None):
+            if row is not None and inode is not None and inode.kind is Kind.DIR and row.stat is not None:
+                continue  # times of directories are not compared
+            raise Wrong(f"{node.name} believes {row} of {path!r}, there is {inode}")
+        best = versions.winner(row.version)
+        if (inode is None) != (best is None or best.kind is Kind.TOMBSTONE) and not row.flags & Flag.KEPT:
+            raise Wrong(f"{node.name} shows {inode} at {path!r}, the winner is {best}")
+
+
+def _losers_are_kept(node: SimNode) -> None:
+    for row in node.store.rows():
+        for head in versions.losers(row.version):
+            if head.kind is Kind.FILE and not has_bytes(node, row.path, head.hash):
+                raise Wrong(f"{node.name} lists {head} of {row.path!r} and has not its bytes")
+
+
+def _no_echo(world: World) -> None:
+    """Looking at everything once more writes no row and moves no content."""
+    before = [(node.store.max_seq(), len(node.written)) for node in world.nodes]
+    sent = [link.sender.content_sent if link.sender is not None else 0 for link in world.links]
+    for node in world.nodes:
+        node.absorb({row.path for row in node.store.rows()} | {p for p in node.disk.files if not excluded(p, False)})
+    world.settle(Random(0))
+    if before != [(node.store.max_seq(), len(node.written)) for node in world.nodes]:
+        raise Wrong("looking at everything once more wrote rows")
+    if sent != [link.sender.content_sent if link.sender is not None else 0 for link in world.links]:
+        raise Wrong("looking at everything once more moved content")
