@@ -10,7 +10,7 @@ from sidecar.core.found import Verdict
 from sidecar.core.frames import Entry, How, Outcome
 from sidecar.core.ignore import Excluded, within_excluded
 from sidecar.core.links import Resolver
-from sidecar.core.paths import RelPath
+from sidecar.core.paths import ROOT, RelPath
 from sidecar.core.plan import Known, Merge, Show, Want, lacking, plan
 from sidecar.core.ports import (
     CopyOf,
@@ -54,6 +54,10 @@ class Lander:
     excluded: Excluded
     links_outside: bool = False
     _moved: set[RelPath] = dataclasses.field(default_factory=set)
+    _live: set[RelPath] = dataclasses.field(default_factory=set)
+    """directories that were live a moment ago; forgotten when a local writer was faster"""
+    _ours: dict[RelPath, bool] = dataclasses.field(default_factory=dict)
+    """is nothing above the names of this directory, itself included, excluded?"""
 
     def land(self, entry: Entry, staged: Staged | None, batch: Mapping[RelPath, Entry]) -> Landed:
         """Land one entry. `staged` is its file, if it has one with the announced hash; `batch` the tombstones that
@@ -65,6 +69,7 @@ class Lander:
             try:
                 return self._once(entry, staged, batch)
             except Surprise:
+                self._live.clear()
                 continue
             except Missing:
                 return Landed(Outcome.TORN if entry.how is How.STAGED else Outcome.WANT)
@@ -76,13 +81,19 @@ class Lander:
         best = versions.winner(entry.version)
         if best is None or any(not versions.covers(entry.version, head.dot) for head in entry.version.heads):
             return Landed(Outcome.REFUSED, hint="a version whose vector does not cover its heads")
-        if within_excluded(self.excluded, entry.path, best.kind is Kind.DIR):
+        if self._is_excluded(entry.path, best.kind is Kind.DIR):
             return Landed(Outcome.KNOWN)
         if versions.newest(entry.version) > self.replica.dots.now_us() + versions.DAY_US:
             return Landed(Outcome.REFUSED, hint="written more than a day in the future: check the clocks")
         if best.kind is Kind.SYMLINK and not self.links_outside and self.resolver.leaves(entry.path, best.target):
             return Landed(Outcome.HELD, hint="the symlink leaves the web root: see the setting links")
         return None
+
+    def _is_excluded(self, path: RelPath, is_dir: bool) -> bool:
+        above = paths.parent(path)
+        if above not in self._ours:
+            self._ours[above] = above == ROOT or not within_excluded(self.excluded, above, True)
+        return not self._ours[above] or self.excluded(path, is_dir)
 
     def _once(self, entry: Entry, staged: Staged | None, batch: Mapping[RelPath, Entry]) -> Landed:
         if entry.path in self._moved:
@@ -165,6 +176,7 @@ class Lander:
     # -- showing another winner
 
     def _show(self, row: Row, version: Version, head: Head, source: Source | None, entry: Entry) -> None:
+        self._live.discard(row.path)
         if head.kind is Kind.TOMBSTONE:
             self._remove(row, version, entry)
             return
@@ -173,6 +185,8 @@ class Lander:
             self._survive(row, version, entry)
             return
         stat = self._put(row, version, head, source)
+        if head.kind is not Kind.DIR and row.stat is not None and row.stat.kind is Kind.DIR:
+            self._left_with(row.path)
         after = Row(row.path, version, stat, head.hash, row.seq, self.replica.racy(stat))
         self.replica.commit(after, local=False, heard=entry.version)
         if isinstance(source, Moved):
@@ -211,6 +225,8 @@ class Lander:
     def _directories_above(self, path: RelPath) -> None:
         """A live path makes every directory above it live: a local write where it was not."""
         for above in paths.ancestors(path):
+            if above in self._live:
+                continue
             row = self.absorber.refresh(above)
             if row.stat is None or row.stat.kind is not Kind.DIR:
                 head = Head(self.replica.dots.on(row.version), Kind.DIR, mode=0o755)
@@ -220,12 +236,18 @@ class Lander:
                 row = Row(above, row.version, stat, b"", row.seq)
                 self.replica.store.put_stat(row)
             self.absorber.revive(above)
+            self._live.add(above)
 
     def _lives(self, directory: RelPath) -> bool:
         """Is there anything live in the directory, written here or applied?"""
         there = [self.absorber.refresh(path) for path in self.replica.disk.names(directory)]
         there += self.replica.store.children(directory)
         return any(r.path not in self._moved and not r.flags & Flag.KEPT for r in on_disk(there))
+
+    def _left_with(self, directory: RelPath) -> None:
+        """What was kept in a directory for its excluded names alone has left the root with it."""
+        for row in on_disk(self.replica.store.beneath(directory)):
+            self.replica.store.put_stat(Row(row.path, row.version, None, b"", row.seq))
 
     def _survive(self, row: Row, version: Version, entry: Entry) -> None:
         """Something live was met in a directory that was to go: it stays, and everybody hears of it."""
