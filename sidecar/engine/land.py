@@ -53,7 +53,7 @@ class Lander:
     resolver: Resolver
     excluded: Excluded
     links_outside: bool = False
-    _moved: set[RelPath] = dataclasses.field(default_factory=set)
+    _leaving: Mapping[RelPath, Entry] = dataclasses.field(default_factory=dict)
     _live: set[RelPath] = dataclasses.field(default_factory=set)
     """directories that were live a moment ago; forgotten when a local writer was faster"""
     _ours: dict[RelPath, bool] = dataclasses.field(default_factory=dict)
@@ -62,12 +62,13 @@ class Lander:
     def land(self, entry: Entry, staged: Staged | None, batch: Mapping[RelPath, Entry]) -> Landed:
         """Land one entry. `staged` is its file, if it has one with the announced hash; `batch` the tombstones that
         travel with it, by path: what leaves in the same batch is moved, not copied."""
+        self._leaving = batch
         refused = self._refused(entry)
         if refused is not None:
             return refused
         for _ in range(SURPRISES):
             try:
-                return self._once(entry, staged, batch)
+                return self._once(entry, staged)
             except Surprise:
                 self._live.clear()
                 continue
@@ -95,11 +96,9 @@ class Lander:
             self._ours[above] = above == ROOT or not within_excluded(self.excluded, above, True)
         return not self._ours[above] or self.excluded(path, is_dir)
 
-    def _once(self, entry: Entry, staged: Staged | None, batch: Mapping[RelPath, Entry]) -> Landed:
-        if entry.path in self._moved:
-            return self._has_moved(entry)
+    def _once(self, entry: Entry, staged: Staged | None) -> Landed:
         row = self._judged(self.absorber.refresh(entry.path), entry.version)
-        source = self._source(entry, staged, batch)
+        source = self._source(entry, staged)
 
         def have(digest: bytes) -> bool:
             return _offers(source, digest) or _shows(row, digest) or self.replica.disk.have(digest)
@@ -145,7 +144,7 @@ class Lander:
 
     # -- where the bytes come from
 
-    def _source(self, entry: Entry, staged: Staged | None, batch: Mapping[RelPath, Entry]) -> Source | None:
+    def _source(self, entry: Entry, staged: Staged | None) -> Source | None:
         if staged is not None:
             return staged
         if entry.how is not How.FROM:
@@ -158,20 +157,20 @@ class Lander:
         best = versions.winner(entry.version)
         if old.stat is None or best is None or old.stat.kind is not Kind.FILE or old.hash != best.hash:
             return None
-        leaving = batch.get(old_path)
+        leaving = self._leaving.get(old_path)
         if leaving is not None:
             action = plan(old, leaving.version, self.replica.disk.have, self.replica.disk.kept)
             if isinstance(action, Show) and action.head.kind is Kind.TOMBSTONE:
                 return Moved(old_path, old.stat)
         return CopyOf(old_path, old.stat)
 
-    def _has_moved(self, entry: Entry) -> Landed:
-        """Its tombstone, after a rename took the content away: only the row is left to write."""
-        self._moved.discard(entry.path)
-        row = self.replica.row(entry.path)
-        version = versions.merge(row.version, entry.version)
-        self.replica.commit(Row(row.path, version, None, b"", row.seq), local=False, heard=entry.version)
-        return Landed(Outcome.APPLIED)
+    def _has_moved(self, path: RelPath) -> None:
+        """A rename took the content away: its tombstone, which comes later in this batch, is written now, or a look in
+        between would take it for a local deletion."""
+        heard = self._leaving[path].version
+        row = self.replica.row(path)
+        after = Row(path, versions.merge(row.version, heard), None, b"", row.seq)
+        self.replica.commit(after, local=False, heard=heard)
 
     # -- showing another winner
 
@@ -189,8 +188,6 @@ class Lander:
             self._left_with(row.path)
         after = Row(row.path, version, stat, head.hash, row.seq, self.replica.racy(stat))
         self.replica.commit(after, local=False, heard=entry.version)
-        if isinstance(source, Moved):
-            self._moved.add(source.path)
 
     def _put(self, row: Row, version: Version, head: Head, source: Source | None) -> Stat:
         old, disk = row.stat, self.replica.disk
@@ -202,7 +199,10 @@ class Lander:
             return disk.put(row.path, head, Itself(), out)
         if source is None or not _offers(source, head.hash):
             source = Stored(head.hash)
-        return disk.put(row.path, head, source, out)
+        stat = disk.put(row.path, head, source, out)
+        if isinstance(source, Moved):
+            self._has_moved(source.path)
+        return stat
 
     def _keep(self, row: Row, version: Version) -> Keep:
         """What leaves the root is a conflict's as long as a head still names it."""
@@ -242,7 +242,7 @@ class Lander:
         """Is there anything live in the directory, written here or applied?"""
         there = [self.absorber.refresh(path) for path in self.replica.disk.names(directory)]
         there += self.replica.store.children(directory)
-        return any(r.path not in self._moved and not r.flags & Flag.KEPT for r in on_disk(there))
+        return any(not r.flags & Flag.KEPT for r in on_disk(there))
 
     def _left_with(self, directory: RelPath) -> None:
         """What was kept in a directory for its excluded names alone has left the root with it."""
