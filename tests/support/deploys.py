@@ -25,7 +25,8 @@ class Deploys:
     def __init__(self, seed: int, link: type[Link] = Link) -> None:
         self._chance = Random(seed)
         self._world = World(Setting(), link)
-        self._world.in_order = True
+        for node in self._world.nodes:
+            node.in_order = True
         self._releases: dict[int, dict[RelPath, bytes]] = {}
         self._seen: dict[str, int] = {}
         for node in self._world.nodes[1:]:

@@ -367,7 +367,12 @@ class Receiver:
     def _slice(self, landing: _Landing, part: tuple[Entry, ...], start: int) -> None:
         lane, number = landing.batch.lane, landing.batch.number
         node, lane_order = self._node, self._orders[lane]
-        node.intents.update((entry.path, self._intent(entry, landing.staged)) for entry in part)
+        if node.in_order:
+            node.absorb_in_order(len(node.dirty))  # what landing looks at is not absorbed before what was there earlier
+        node.look_first([entry.path for entry in part])
+        left = [RelPath(entry.name) for entry in part if entry.how is How.FROM]
+        moved = [landing.tombstones[path] for path in left if path in landing.tombstones]
+        node.intents.update((entry.path, self._intent(entry, landing.staged)) for entry in [*part, *moved])
         with node.transaction(self._peer):
             for index, entry in enumerate(part, start):
                 if lane_order.holds(entry.leans):
@@ -380,7 +385,7 @@ class Receiver:
                 landing.answers.append(answer)
                 if answer.outcome not in SETTLED:
                     lane_order.broke(number)
-        for entry in part:
+        for entry in [*part, *moved]:
             node.intents.pop(entry.path, None)
 
     def _intent(self, entry: Entry, staged: dict[bytes, Staged]) -> Intent:

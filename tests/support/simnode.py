@@ -6,7 +6,7 @@ everything else anew, as a new process would.
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, cast
 
 from sidecar.core import observe, paths
@@ -15,6 +15,7 @@ from sidecar.core.entry import Dot, Flag, Head, Kind, Row, Stat, Version
 from sidecar.core.intent import Intent
 from sidecar.core.links import Resolver
 from sidecar.core.paths import ROOT, RelPath
+from sidecar.core.ports import InUse, Surprise
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.land import Lander
 from sidecar.engine.recover import Recovery
@@ -102,6 +103,8 @@ class SimNode:
         self.cursors: dict[str, int] = {}
         """what we settled of each peer, as it said"""
         self.dirty: dict[RelPath, None] = {}
+        self.in_order = False
+        """are changes absorbed in the order that a visitor of a peer needs?"""
         self.written: list[Written] = []
         self.facts: dict[RelPath, set[tuple[object, ...] | None]] = {}
         """by path, all that local writers put there (None: they took it away)"""
@@ -181,6 +184,22 @@ class SimNode:
         with self.transaction():
             troubles = self.absorber.absorb(picked)
         self.dirty.update(dict.fromkeys(troubles))
+
+    def look_first(self, picked: Iterable[RelPath]) -> None:
+        """Local changes of what is about to be landed on are committed before the intents: these are made from rows."""
+        with self.transaction():
+            for path in picked:
+                with suppress(InUse, Surprise):
+                    self.absorber.refresh(path)
+
+    def absorb_in_order(self, limit: int) -> None:
+        """Symlinks after all else that is there, deletions after these; `limit` paths at most before those."""
+        there = {path: self.disk.files[path].kind for path in self.dirty if path in self.disk.files}
+        marked = [path for path, kind in there.items() if kind is not Kind.SYMLINK]
+        self.absorb(marked[:limit])
+        if limit >= len(marked):
+            self.absorb([path for path, kind in there.items() if kind is Kind.SYMLINK])
+            self.absorb([path for path in self.dirty if path not in there])
 
     def scan(self) -> None:
         """Mark whatever differs from its row, as a scan of the whole root does: directories, files, symlinks, gone."""
@@ -327,6 +346,7 @@ class SimNode:
             if inode.ino in self.disk.open:
                 now = self.disk.time_ns()
                 self.finished.add(content)
+                self.destroyed.add(inode.content)
                 self.disk.files[path] = dataclasses.replace(inode, content=content, mtime_ns=now, ctime_ns=now)
                 self.disk.open.discard(inode.ino)
                 self._touched(path)
