@@ -194,7 +194,7 @@ def _dumped(value: object) -> str:
 def _word(value: object) -> str:
     """A value as one word: quoted where it would be taken for something else."""
     bare = isinstance(value, str) and value.isprintable() and value and not set(value) & set(" \"'=")
-    return str(value) if bare else _clean(_dumped(value))
+    return str(value) if bare else _dumped(value)
 
 
 def _clean(text: str) -> str:

@@ -61,7 +61,7 @@ def test_a_text_line_is_time_level_event_and_pairs(said: Callable[[], str]) -> N
         ("a=b", '"a=b"'),
         ("line\nother", '"line\\nother"'),
         ("\x1b[31mred", '"\\u001b[31mred"'),
-        ("\x7f", r'"\x7f"'),
+        ("\x7f", '"\\u007f"'),
         ("über", "über"),
         (b"img/logo.png", "img/logo.png"),
         (b"caf\xe9", "caf\\xe9"),
