@@ -18,7 +18,7 @@ from sidecar.link.master import Master
 from sidecar.link.rsync import RsyncOutcome, Spare, Transfer
 from sidecar.link.selftest import selftest
 from sidecar.link.spares import Spares
-from tests.node.region import GATE, Pair, running, until
+from tests.node.region import Pair, running, until
 
 CPU = (Path("/sys/fs/cgroup/cpu.stat"), Path("/sys/fs/cgroup/cpuacct/cpuacct.usage"))
 WIRE = Path("/sys/class/net/lo/statistics/tx_bytes")
@@ -158,7 +158,7 @@ async def timed(what: str, work: Callable[[], Awaitable[object]]) -> None:
 
 async def main(batches: int) -> None:
     pair = Pair(Path(tempfile.mkdtemp()))
-    await timed("self-test", lambda: selftest(str(pair.msk.volume), pair.msk.env, str(GATE)))
+    await timed("self-test", lambda: selftest(str(pair.msk.volume), pair.msk.env))
     async with pair.up(echo) as master:
         await control(master)
         for count in (1, 2, 4):

@@ -91,7 +91,7 @@ def open_index(state: str) -> Index:
         return _begun(path)
     except IndexDamaged as error:
         aside = files.quarantine(path, now_us())
-        logger.error("the index is damaged and set aside", problem=str(error), aside=str(aside))
+        logger.warning("the index is damaged and set aside", problem=str(error), aside=str(aside))
         return _begun(path)
 
 
@@ -190,9 +190,7 @@ def _tasks(
     return tasks
 
 
-async def _until_told(
-    work: dict[str, Coroutine[Any, Any, None]], node: Node, links: Links, reporter: Reporter
-) -> int:
+async def _until_told(work: dict[str, Coroutine[Any, Any, None]], node: Node, links: Links, reporter: Reporter) -> int:
     """Run all of `work` until a signal asks for the end; then flush, and end it.
 
     Raises:

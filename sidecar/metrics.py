@@ -21,13 +21,20 @@ class Metrics:
         self._entries = Counter(
             "georoot_entries_sent", "Entries of the batches sent to a peer", ["peer", "lane"], registry=registry
         )
-        self._files = Counter("georoot_files_sent", "Files whose content was sent to a peer", ["peer"], registry=registry)
-        self._bytes = Counter("georoot_file_bytes_sent", "Sizes of the files sent to a peer", ["peer"], registry=registry)
+        self._files = Counter(
+            "georoot_files_sent", "Files whose content was sent to a peer", ["peer"], registry=registry
+        )
+        self._bytes = Counter(
+            "georoot_file_bytes_sent", "Sizes of the files sent to a peer", ["peer"], registry=registry
+        )
         self._settled = Counter(
             "georoot_entries_settled", "Entries by what the peer answered", ["peer", "outcome"], registry=registry
         )
         self._landed = Counter(
-            "georoot_entries_landed", "Entries of a peer by what became of them here", ["peer", "outcome"], registry=registry
+            "georoot_entries_landed",
+            "Entries of a peer by what became of them here",
+            ["peer", "outcome"],
+            registry=registry,
         )
         self._rsyncs = Counter(
             "georoot_rsyncs_ended", "The rsyncs that sent something to a peer, by how they ended", ["peer", "verdict"],
@@ -37,7 +44,10 @@ class Metrics:
             "georoot_gate_refusals", "What the gate did not let a peer's key do", ["peer"], registry=registry
         )
         self._rows = Counter(
-            "georoot_rows_written", "Versions written to the index, by where they were made", ["origin"], registry=registry
+            "georoot_rows_written",
+            "Versions written to the index, by where they were made",
+            ["origin"],
+            registry=registry,
         )
         self._scan = Histogram(
             "georoot_scan_duration_seconds", "Time a full scan took", buckets=_SECONDS, registry=registry

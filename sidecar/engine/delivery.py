@@ -1,4 +1,4 @@
-"""What carries the bytes of one link: warm rsyncs for small files, one at a time for large ones and for private copies."""
+"""What carries the bytes of one link: warm rsyncs for small files, one at a time for large ones and private copies."""
 
 import asyncio
 import dataclasses
@@ -33,7 +33,9 @@ _TROUBLE: Final = frozenset({Verdict.FAULT, Verdict.DISK, Verdict.KILLED})
 class Carrier:
     """One rsync that takes one batch to the peer."""
 
-    def __init__(self, spare: Spare, again: Callable[[str], Spare] | None, ended: Callable[[RsyncOutcome], None]) -> None:
+    def __init__(
+        self, spare: Spare, again: Callable[[str], Spare] | None, ended: Callable[[RsyncOutcome], None]
+    ) -> None:
         self.batch: Final = spare.batch
         self._spare = spare
         self._again = again
@@ -99,13 +101,13 @@ class Delivery:
         """what the last rsync that ended badly said"""
 
         def spares(source: str, kept: int, *, delta: bool = False) -> Spares:
-            return Spares(master, Transfer(source, delta, compress, bwlimit), node, kept, delays=delays, changed=changed)
+            return Spares(
+                master, Transfer(source, delta, compress, bwlimit), node, kept, delays=delays, changed=changed
+            )
 
         self._small = spares(root.path, count)
         self._large = spares(root.path, 0, delta=True)
-        self._kept = {
-            tree: spares(os.path.join(root.state_path, tree), 0) for tree in ("conflicts", "trash", "outbox")
-        }
+        self._kept = {tree: spares(os.path.join(root.state_path, tree), 0) for tree in ("conflicts", "trash", "outbox")}
 
     async def run(self) -> None:
         """Keep the rsyncs warm until cancelled; then all are ended."""
@@ -126,7 +128,7 @@ class Delivery:
         self._metrics.content_sent(self._master.peer.region, len(paths), size)
 
     async def load(self, item: Item, lane: Lane) -> Load | None:
-        """What goes alone for `item`: a large file, a file that never rests, or bytes that the peer wants. None: gone."""
+        """What goes alone for `item`: a large file, one that never rests, or bytes that the peer wants. None: gone."""
         if item.want:
             return self._wanted(item)
         if item.private:

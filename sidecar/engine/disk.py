@@ -1,4 +1,4 @@
-"""The web root as the engine's port: `core.ports.Disk` over `sidecar.fs`, with trash and conflicts listed in the index."""
+"""The web root as the engine's port: `core.ports.Disk` over `sidecar.fs`; trash and conflicts listed in the index."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -66,6 +66,7 @@ class RootDisk:
     # -- looking
 
     def look(self, path: RelPath) -> Stat | None:
+        """lstat, as the port says."""
         with _translated(path):
             return self._root.lstat(path)
 
@@ -80,6 +81,7 @@ class RootDisk:
         return path in self._hashed and self._hashed[path][0] == stat
 
     def digest(self, path: RelPath) -> tuple[Stat, bytes]:
+        """A file's stat and hash, made ahead or now."""
         made = self._hashed.pop(path, None)
         if made is not None and self.look(path) == made[0]:
             return made
@@ -87,6 +89,7 @@ class RootDisk:
             return self._root.hash(path)
 
     def being_written(self, path: RelPath) -> bool:
+        """Has a local writer had it open, for less than `open_wait`?"""
         with _translated(path):
             open_now = self._root.is_open_for_writing(path)
         if not open_now:
@@ -98,20 +101,24 @@ class RootDisk:
         return time.monotonic() - since < self._open_wait
 
     def names(self, path: RelPath) -> list[RelPath]:
+        """What lies in a directory and is not excluded."""
         with _translated(path):
             listing = self._root.listdir(path)
         there = ((paths.join(path, name), stat.kind is Kind.DIR) for name, stat in listing.entries)
         return [child for child, is_dir in there if not paths.is_state(child) and not self._excluded(child, is_dir)]
 
     def have(self, digest: bytes) -> bool:
+        """Are these bytes kept anywhere?"""
         return self.kept(digest) or self._index.trash_with(digest) is not None
 
     def kept(self, digest: bytes) -> bool:
+        """Are they among the conflicts?"""
         return self._index.has_conflict(digest)
 
     # -- changing
 
     def put(self, path: RelPath, head: Head, source: Source, out: Out | None) -> Stat:
+        """One rename into the root, as the port says."""
         with _translated(path):
             if isinstance(source, Moved):
                 return self._dressed(path, head, self._move(path, source, out))
@@ -140,11 +147,9 @@ class RootDisk:
     def _staged(self, head: Head, source: Staged | Stored | CopyOf | Itself) -> stage.Staged:
         root = self._root
         if isinstance(source, Staged):
+            # that the same inode of the same size lies there is checked when it is placed
             name = RelPath(source.batch.encode() + b"/" + source.name)
-            found = root.inbox.lstat(name)
-            if found is None or found.ino != source.ino:
-                raise Missing
-            return stage.Staged(name, found, source.hash)
+            return stage.Staged(name, Stat(Kind.FILE, head.size, 0, 0, source.ino, 0), source.hash)
         if isinstance(source, Itself):
             return stage.stage_symlink(root, head.target) if head.kind is Kind.SYMLINK else stage.stage_dir(root)
         if isinstance(source, CopyOf):
@@ -181,12 +186,14 @@ class RootDisk:
         return apply.adjust(self._root, path, stat, head.mode, head.mtime_ns)
 
     def set_meta(self, path: RelPath, head: Head, now: Stat) -> Stat:
+        """Mode and mtime, by descriptor."""
         self._touched(path)
         with _translated(path):
             mtime = head.mtime_ns if head.kind is Kind.FILE else None
             return apply.adjust(self._root, path, now, head.mode, mtime)
 
     def remove(self, path: RelPath, out: Out) -> None:
+        """To the trash or the conflicts; a directory just goes."""
         self._touched(path)
         with _translated(path):
             if out.stat.kind is Kind.DIR:
@@ -221,12 +228,14 @@ class RootDisk:
         self._list_trash(name, path, out)
 
     def keep_staged(self, path: RelPath, staged: Staged) -> None:
+        """From the inbox to the conflicts."""
         with _translated(path):
             name = RelPath(staged.batch.encode() + b"/" + staged.name)
             keep.to_conflicts(self._root, self._root.inbox, name, staged.hash)
             self._index.add_conflict(path, staged.hash, self._now_us())
 
     def release(self, path: RelPath, digests: tuple[bytes, ...]) -> None:
+        """From the conflicts to the trash, unless another path needs them."""
         for digest in digests:
             if not self._index.drop_conflict(path, digest):
                 continue  # another path's conflict needs the same bytes

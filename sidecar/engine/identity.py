@@ -36,8 +36,8 @@ class Identity:
         """The random number made with the index."""
         return self.index.epoch
 
-    def hello(self, region: str, peer: Hello | None = None) -> Hello:
-        """What is said to `region`; to a node that spoke first, with the cursor that we stored of its rows."""
+    def hello(self, peer: Hello | None = None) -> Hello:
+        """What is said to a peer; to a node that spoke first, with the cursor that we stored of its rows."""
         known = self.index.peer(peer.region, peer.node) if peer is not None else None
         same = known is not None and peer is not None and known.epoch == peer.epoch
         return Hello(

@@ -1,4 +1,4 @@
-"""One link, seen from the side that receives: batches land in the order of their lanes and are answered when durable."""
+"""One link, seen from the side that receives: batches land in the order of their lanes, answered when durable."""
 
 import asyncio
 import time
@@ -93,7 +93,7 @@ class Inbound:
         self.peer = check_hello(decode(raw) if raw is not None else None, self._region)
         self._me.met(self.peer)
         self._met(self)
-        self._say(self._me.hello(self._region, self.peer))
+        self._say(self._me.hello(self.peer))
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen())
@@ -154,7 +154,7 @@ class Inbound:
             paths.checked(entry.path)
             if entry.name:
                 paths.checked(entry.name)
-        if batch.id and not self._landing.owns(self._region, batch.id):
+        if batch.id and not self._landing.owns(batch.id):
             raise ProtocolViolation(f"{self._region} named a batch that is no batch name: {batch.id[:80]!r}")
 
     def _remember(self, cursor: int) -> None:

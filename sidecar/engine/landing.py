@@ -4,10 +4,9 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from sidecar.core import version as versions
-from sidecar.core.entry import Kind
 from sidecar.core.frames import Batch, Entry, How
 from sidecar.core.ignore import Excluded
 from sidecar.core.intent import Intent
@@ -26,10 +25,19 @@ from sidecar.fs.root import WebRoot
 _BATCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LOOK_ANYWAY: Final = 0.05
 """Seconds after which staged files are looked for though no event named them."""
+_MISSES: Final = 8
+"""Files that were looked for in vain, one after the other, before the rest is taken to be on its way."""
 _ORPHANED: Final = 10.0
 """Seconds that an rsync gets to notice that its connection is gone."""
 _OFF_LOOP: Final = 1 << 20
 """Files from this size on are hashed in an executor (bytes)."""
+
+
+class Announced(NamedTuple):
+    """What a staged file is to be: its xxh128, and its size in bytes."""
+
+    hash: bytes
+    size: int
 
 
 class Landing:
@@ -71,8 +79,8 @@ class Landing:
         self._attribute = attribute
         self.trouble = trouble
 
-    def owns(self, region: str, batch: str) -> bool:
-        """Is this a name that the gate makes a directory of for `region`?"""
+    def owns(self, batch: str) -> bool:
+        """Is this a name that the gate makes a directory of?"""
         return _BATCH.fullmatch(batch) is not None
 
     def lander(self) -> Lander:
@@ -95,9 +103,10 @@ class Landing:
     # -- staged files
 
     async def staged(self, region: str, batch: Batch, ended: asyncio.Future[int]) -> dict[bytes, Staged]:
-        """The files of a batch by name, each with the hash that was announced; what is torn or missing when the sender's
-        rsync has ended is left out."""
-        waiting = {e.name or e.path: digest for e in batch.entries if (digest := _announced(e)) is not None}
+        """The files of a batch by name, each with the hash that was announced; what is torn or missing when the rsync
+        of the sender has ended is left out."""
+        named = ((entry.name or entry.path, _announced(entry)) for entry in batch.entries)
+        waiting = {name: announced for name, announced in named if announced is not None}
         if not waiting:
             return {}
         directory = _directory(region, batch.id)
@@ -109,7 +118,7 @@ class Landing:
             del self._awaited[directory]
 
     async def _gather(
-        self, directory: RelPath, waiting: dict[bytes, bytes], event: asyncio.Event, ended: asyncio.Future[int]
+        self, directory: RelPath, waiting: dict[bytes, Announced], event: asyncio.Event, ended: asyncio.Future[int]
     ) -> dict[bytes, Staged]:
         there: dict[bytes, Staged] = {}
         while True:
@@ -128,26 +137,23 @@ class Landing:
             if event is not None:
                 event.set()
 
-    async def _look(self, directory: RelPath, waiting: dict[bytes, bytes], there: dict[bytes, Staged]) -> None:
+    async def _look(self, directory: RelPath, waiting: dict[bytes, Announced], there: dict[bytes, Staged]) -> None:
         # rsync sends in the order of the names: what comes next is what was asked for next
         misses = 0
-        for name, digest in list(waiting.items()):
-            found = await self._file(directory, name)
-            if found is None or found.hash != digest:
+        for name, announced in list(waiting.items()):
+            found = await self._file(directory, name, announced.size)
+            if found is None or found.hash != announced.hash:
                 misses += 1
-                if misses > 8:
+                if misses > _MISSES:
                     return
                 continue
             there[name] = found
             del waiting[name]
 
-    async def _file(self, directory: RelPath, name: bytes) -> Staged | None:
+    async def _file(self, directory: RelPath, name: bytes, size: int) -> Staged | None:
         path = RelPath(directory + b"/" + name)
         try:
-            stat = self._root.inbox.lstat(path)
-            if stat is None or stat.kind is not Kind.FILE:
-                return None
-            if stat.size >= _OFF_LOOP:
+            if size >= _OFF_LOOP:
                 made = await asyncio.to_thread(stage.stage_file, self._root, path)
             else:
                 made = stage.stage_file(self._root, path)
@@ -191,9 +197,9 @@ def _directory(region: str, batch: str) -> RelPath:
     return RelPath(f"{region}/{batch}".encode())
 
 
-def _announced(entry: Entry) -> bytes | None:
-    if entry.how is How.LOSER:
-        return entry.hash
+def _announced(entry: Entry) -> Announced | None:
     best = versions.winner(entry.version)
-    return best.hash if entry.how is How.STAGED and best is not None else None
-
+    if entry.how is How.LOSER:
+        loser = next((head for head in entry.version.heads if head.hash == entry.hash), best)
+        return Announced(entry.hash, loser.size if loser is not None else 0)
+    return Announced(best.hash, best.size) if entry.how is How.STAGED and best is not None else None

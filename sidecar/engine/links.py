@@ -1,10 +1,10 @@
-"""The links of a node: one outgoing connection a peer, whatever comes in from them, and who is told of a changed row."""
+"""The links of a node: one outgoing connection a peer, whatever comes in from them, who is told of changed rows."""
 
 import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Any, Final
 
 import structlog

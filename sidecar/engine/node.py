@@ -210,7 +210,9 @@ class Node:
         owner, us = self.root.owner(ROOT), os.geteuid()
         if owner in (None, 0, us) or not us:
             return ""
-        return f"the web root belongs to UID {owner}, the sidecar runs as {us}: run web server and sidecar under one UID"
+        return (
+            f"the web root belongs to UID {owner}, the sidecar runs as {us}: run web server and sidecar under one UID"
+        )
 
     # -- what was found
 

@@ -131,7 +131,7 @@ class Outbound:
         Raises:
             Retryable: the link was cut or the peer closed it. ProtocolViolation: it said something that is not ours.
         """
-        self._say(self._me.hello(self._region))
+        self._say(self._me.hello())
         raw = await asyncio.wait_for(self._channel.read(), SILENCE)
         self.peer = check_hello(decode(raw) if raw is not None else None, self._region)
         cursor = self.peer.cursor if self.peer.seen_epoch == self._me.epoch else 0
@@ -230,10 +230,15 @@ class Outbound:
             if self._delay:
                 await asyncio.sleep(self._delay)
             self._wake.clear()
-            while self._send_one(box):
-                await asyncio.sleep(0)
+            await self._send_all(box)
             self._end_of_offers(box)
             self._wake_when_due(box)
+
+    async def _send_all(self, box: Outbox) -> None:
+        sent = True
+        while sent:
+            sent = self._send_one(box)
+            await asyncio.sleep(0)
 
     def _send_one(self, box: Outbox) -> bool:
         now = time.monotonic()

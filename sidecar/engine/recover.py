@@ -1,4 +1,4 @@
-"""What a kill interrupted: rows that were intended, and bytes on their way out of the root, are told from local changes.
+"""What a kill interrupted: rows that were intended, bytes on their way out of the root, are told from local changes.
 
 A batch lands in two commits with its renames between them, so after a kill a path may show what its row does not say
 yet. The intents of the first commit tell: what was to be there and is there was applied, not written by anybody here.
@@ -28,14 +28,19 @@ TRASH_HOURS: Final = 2
 
 
 class Recovery:
-    """Finishes what the run before this one began, or a transaction that failed: before anything else looks at the root.
+    """Finishes what the run before this one, or a transaction that failed, began: before anything looks at the root.
 
     Args:
         trash_name: gives a fresh name in the trash.
     """
 
     def __init__(
-        self, replica: Replica, root: WebRoot, index: Index, trash_name: Callable[[], RelPath], now_us: Callable[[], int]
+        self,
+        replica: Replica,
+        root: WebRoot,
+        index: Index,
+        trash_name: Callable[[], RelPath],
+        now_us: Callable[[], int],
     ) -> None:
         self._replica = replica
         self._root = root

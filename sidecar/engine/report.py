@@ -1,6 +1,7 @@
 """How the node is, read off its parts: the one `Status` that page, metrics, file and command share."""
 
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from sidecar.core.entry import Kind, Row
@@ -157,32 +158,35 @@ class Reporter:
         return found
 
     def _warnings(self) -> list[str]:
-        node, said = self._node, list[str]()
+        return [said for said in (*self._of_the_node(), *self._of_the_watch(), *self._of_the_peers()) if said]
+
+    def _of_the_node(self) -> Iterator[str]:
+        node = self._node
         if node.watching.root_lost:
-            said.append("the web root was moved, deleted or unmounted: mount it again and restart the sidecar")
+            yield "the web root was moved, deleted or unmounted: mount it again and restart the sidecar"
         if node.watching.problem:
-            said.append(f"changes cannot be taken up: {node.watching.problem}")
+            yield f"changes cannot be taken up: {node.watching.problem}"
         if not self._sshd.listening:
-            said.append("sshd does not listen: peers cannot reach this node")
+            yield "sshd does not listen: peers cannot reach this node"
+        yield node.uid_mismatch
+
+    def _of_the_watch(self) -> Iterator[str]:
         watch = self._watch()
         if watch.unwatched:
-            said.append(
-                f"{watch.unwatched} directories have no watch and are seen by scans alone: raise {LIMIT_SYSCTL}"
-                f" above {watch.limit}"
-            )
+            unwatched = f"{watch.unwatched} directories have no watch and are seen by scans alone"
+            yield f"{unwatched}: raise {LIMIT_SYSCTL} above {watch.limit}"
         elif watch.limit and watch.directories > WATCHES_SHORT * watch.limit:
-            said.append(f"{watch.directories} of {watch.limit} watches are taken: raise {LIMIT_SYSCTL}")
+            yield f"{watch.directories} of {watch.limit} watches are taken: raise {LIMIT_SYSCTL}"
         if watch.polling:
-            said.append(f"the web root lies on {watch.polling}: what other machines write is seen by scans alone")
-        if node.uid_mismatch:
-            said.append(node.uid_mismatch)
-        for region, off in node.me.clock_off_us.items():
+            yield f"the web root lies on {watch.polling}: what other machines write is seen by scans alone"
+
+    def _of_the_peers(self) -> Iterator[str]:
+        for region, off in self._node.me.clock_off_us.items():
             if abs(off) > CLOCK_WARNING * 1e6:
-                said.append(f"the clock of {region} is {off / 1e6:+.0f} s off: the later write wins a conflict")
+                yield f"the clock of {region} is {off / 1e6:+.0f} s off: the later write wins a conflict"
         for link in self._links.links.values():
             if link.delivery.problem:
-                said.append(f"rsync to {link.peer.region}: {link.delivery.problem}")
-        return said
+                yield f"rsync to {link.peer.region}: {link.delivery.problem}"
 
 
 def _written(row: Row) -> int:

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from sidecar.core.entry import Kind, Stat
+from sidecar.core.entry import Kind
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse, Unreachable
 from sidecar.engine.absorb import Absorber, Trouble
@@ -200,12 +200,12 @@ class Watching:
         row = self._index.get(path)
         if (row is not None and row.stat == stat) or self._disk.is_hashed(path, stat):
             return False
-        task = asyncio.ensure_future(self._hash(path, stat))
+        task = asyncio.ensure_future(self._hash(path))
         self._hashing.add(task)
         task.add_done_callback(self._hashing.discard)
         return True
 
-    async def _hash(self, path: RelPath, before: Stat) -> None:
+    async def _hash(self, path: RelPath) -> None:
         try:
             if self._root.is_open_for_writing(path):
                 self.dirty.put_off(path, LOOK_AGAIN)

@@ -57,6 +57,13 @@ class Database:
         except FOREIGN as error:
             raise translated(error) from error
 
+    def run_many(self, sql: str, arguments: Sequence[Sequence[Any]]) -> None:
+        """Run one statement with each of these, inside a transaction."""
+        try:
+            self._connection.executemany(sql, arguments)
+        except FOREIGN as error:
+            raise translated(error) from error
+
     def all(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
         """Every row that a query finds: no cursor stays open, so that writes between two pages are safe."""
         try:

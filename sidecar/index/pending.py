@@ -19,11 +19,9 @@ class PendingTable(Table):
 
     def intend(self, intents: Iterable[Intent]) -> None:
         """These are about to be applied: committed when this returns, or with the transaction around it."""
+        rows = [(intent.path, _encode(intent)) for intent in intents]
         with self._db.transaction():
-            for intent in intents:
-                self._db.run(
-                    "INSERT OR REPLACE INTO pending (path, intent) VALUES (?, ?)", (intent.path, _encode(intent))
-                )
+            self._db.run_many("INSERT OR REPLACE INTO pending (path, intent) VALUES (?, ?)", rows)
 
     def clear_intents(self, paths: Iterable[RelPath] | None = None) -> None:
         """These (None: all) were applied, or will not be: call it in the transaction that writes their rows."""
@@ -31,8 +29,7 @@ class PendingTable(Table):
             self._db.run("DELETE FROM pending")
             return
         with self._db.transaction():
-            for path in paths:
-                self._db.run("DELETE FROM pending WHERE path = ?", (path,))
+            self._db.run_many("DELETE FROM pending WHERE path = ?", [(path,) for path in paths])
 
     def intents(self) -> list[Intent]:
         """What was being applied when the run before this one ended, by path.

@@ -225,9 +225,9 @@ class Regions:
     def _differences(self, trees: list[Tree], within: float) -> str:
         first, lines = trees[0], [f"not identical within {within} s:"]
         for one, tree in zip(self.all[1:], trees[1:], strict=True):
-            for path in sorted(first.keys() | tree.keys()):
-                if first.get(path) != tree.get(path):
-                    lines.append(f"  {path!r}: {self.all[0].region} {first.get(path)}, {one.region} {tree.get(path)}")
+            differ = [path for path in sorted(first.keys() | tree.keys()) if first.get(path) != tree.get(path)]
+            here, there = self.all[0].region, one.region
+            lines += [f"  {path!r}: {here} {first.get(path)}, {there} {tree.get(path)}" for path in differ]
         lines += [f"{one.region}: {json.dumps(one.status())[:1500]}" for one in self.all]
         lines += [f"--- log of {one.region}\n{one.said()[-3000:]}" for one in self.all]
         return "\n".join(lines[:40] + lines[-2 * len(self.all) :])
