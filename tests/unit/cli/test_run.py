@@ -1,0 +1,39 @@
+"""`sidecar run`."""
+
+import pytest
+
+from sidecar import config, daemon
+from sidecar.cli import exits
+from sidecar.errors import ConfigError
+from tests.unit.cli.conftest import Sidecar
+
+
+@pytest.mark.parametrize("code", [exits.DONE, exits.UNSENT])
+def test_it_runs_the_daemon_on_the_settings_and_ends_with_its_code(
+    sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    settings = object()
+    given: list[object] = []
+
+    def run(what: object) -> int:
+        given.append(what)
+        return code
+
+    monkeypatch.setattr(config, "load", lambda: settings)
+    monkeypatch.setattr(daemon, "run", run)
+    assert code == sidecar("run").code
+    assert [settings] == given
+
+
+def test_a_wrong_setting_is_one_line_and_nothing_runs(sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load() -> object:
+        raise ConfigError("GEOROOT_PEERS", "is missing", "name the other regions")
+
+    monkeypatch.setattr(config, "load", load)
+    monkeypatch.setattr(daemon, "run", lambda _settings: pytest.fail("it ran"))
+    ran = sidecar("run")
+    assert (2, "", "sidecar: GEOROOT_PEERS: is missing; name the other regions\n") == (ran.code, ran.out, ran.err)
+
+
+def test_the_daemons_code_for_what_is_left_is_the_documented_one() -> None:
+    assert exits.UNSENT == daemon.NOT_FLUSHED

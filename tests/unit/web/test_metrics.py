@@ -1,0 +1,101 @@
+"""/metrics: what Prometheus reads."""
+
+from collections.abc import Mapping
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from sidecar.engine.status import NodeState, ScanStatus, WatchStatus
+from sidecar.web.gauges import families
+from tests.unit.web.conftest import Opener
+from tests.unit.web.fakes import AMS, CUT, WELL, FakeNode, but
+
+NOW = 1_764_000_000.0
+SCANNED = NOW - WELL.scan.age
+
+
+def samples(metrics: list[Metric]) -> Mapping[str, float]:
+    """Each sample, named as in the text format."""
+    found = {}
+    for metric in metrics:
+        for sample in metric.samples:
+            labels = ",".join(f'{key}="{value}"' for key, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return found
+
+
+def test_every_gauge_is_read_off_the_status() -> None:
+    states = {f'georoot_state{{state="{one.value}"}}': float(one is NodeState.RUNNING) for one in NodeState}
+    expected = states | {
+        'georoot_info{image="0.1.0",node="msk",protocol="1",region="msk"}': 1,
+        "georoot_ready": 1,
+        "georoot_pending_paths": 2,
+        "georoot_problem_paths": 0,
+        "georoot_warnings": 0,
+        "georoot_conflicts": 1,
+        "georoot_trash_files": 5,
+        "georoot_trash_bytes": 4_404_019,
+        "georoot_index_seq": 4711,
+        'georoot_index_rows{kind="file"}': 1234,
+        'georoot_index_rows{kind="directory"}': 56,
+        'georoot_index_rows{kind="symlink"}': 3,
+        'georoot_index_rows{kind="tombstone"}': 10,
+        "georoot_volume_free_bytes": 21 << 30,
+        "georoot_watched_directories": 56,
+        "georoot_unwatched_directories": 0,
+        "georoot_watch_limit": 8192,
+        "georoot_special_paths": 0,
+        "georoot_scan_running": 0,
+        "georoot_last_scan_timestamp_seconds": SCANNED,
+        'georoot_peer_up{peer="ams"}': 1,
+        'georoot_peer_receiving{peer="ams"}': 1,
+        'georoot_peer_pending_entries{peer="ams"}': 3,
+        'georoot_peer_in_flight_batches{peer="ams"}': 1,
+        'georoot_peer_lag_seconds{peer="ams"}': 0.25,
+        'georoot_peer_clock_offset_seconds{peer="ams"}': -0.002,
+    }
+    assert expected == samples(list(families(WELL, NOW)))
+
+
+def test_what_is_unknown_is_absent() -> None:
+    fresh = but(
+        peers=(AMS, CUT),
+        scan=ScanStatus(running=True, age=-1.0, took=0.0, paths=0, differing=0, special=0),
+        watch=WatchStatus(directories=1, limit=0, unwatched=0, overflows=0, polling=""),
+    )
+    found = samples(list(families(fresh, NOW)))
+    assert {"georoot_peer_up", "georoot_peer_receiving", "georoot_peer_in_flight_batches"} == {
+        name.partition("{")[0] for name in found if 'peer="nyc"' in name
+    }
+    assert not {"georoot_last_scan_timestamp_seconds", "georoot_watch_limit"} & set(found)
+    assert -1.0 not in found.values()
+
+
+@pytest.mark.parametrize(
+    ("accept", "parse"),
+    [("", text_string_to_metric_families), ("application/openmetrics-text;version=1.0.0", open_metrics)],
+)
+async def test_the_text_holds_what_is_counted_and_what_is_seen(visit: Opener, accept: str, parse: object) -> None:
+    assert callable(parse)
+    node = FakeNode(but(peers=(AMS, CUT)))
+    node.metrics.row_written(local=True)
+    answer = await (await visit(node)).get("/metrics", headers={"Accept": accept})
+    metrics = list(parse(await answer.text()))
+    found = samples(metrics)
+    assert 1 == found['georoot_rows_written_total{origin="local"}']
+    assert 1 == found['georoot_peer_up{peer="ams"}']
+    assert 0 == found['georoot_peer_up{peer="nyc"}']
+    names = [metric.name for metric in metrics]
+    assert len(set(names)) == len(names)
+
+
+async def test_names_are_as_prometheus_wants_them(visit: Opener) -> None:
+    answer = await (await visit(FakeNode())).get("/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    for metric in text_string_to_metric_families(await answer.text()):
+        assert metric.name.startswith("georoot_")
+        for sample in metric.samples:
+            assert sample.name.endswith("_total") == (metric.type == "counter")
+            assert "path" not in sample.labels
