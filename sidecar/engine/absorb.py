@@ -82,15 +82,17 @@ class Absorber:
         disk = self.replica.disk
         if disk.being_written(row.path):
             raise InUse(row.path)
-        came_from, known = (None, b"") if change is Change.ASK_HASH else self._renamed(row.path)
-        stat, digest = disk.digest(row.path) if not known else (disk.look(row.path), known)
-        if stat is None or stat.kind is not Kind.FILE:
-            raise Surprise
+        left = self._moved_from(row.path) if change is not Change.ASK_HASH else None
+        if left is not None and left.stat is not None and left.stat == disk.look(row.path):
+            stat, digest = left.stat, left.hash  # its directory was renamed: nothing of it has changed
+        else:
+            stat, digest = disk.digest(row.path)
         if row.stat is not None and observe.shown(row, stat, digest):
             self.unchanged += 1
             return self.replica.store.put_stat(self._restated(row, stat, digest))
         if row.stat is not None and row.stat.kind is Kind.DIR:
             self._beneath_has_gone(row.path)
+        came_from = left.path if left is not None and left.hash == digest else None
         return self._write(row, stat, digest, came_from)
 
     def _restated(self, row: Row, stat: Stat, digest: bytes) -> Row:
@@ -167,11 +169,11 @@ class Absorber:
                 self._left.clear()
             self._left[row.stat.ino] = row
 
-    def _renamed(self, path: RelPath) -> tuple[RelPath | None, bytes]:
-        """Where a file that appeared came from and its hash, if inode, birth time, size and mtime tell."""
+    def _moved_from(self, path: RelPath) -> Row | None:
+        """The row of what a file that appeared was before, as inode, birth time, size and mtime tell."""
         stat = self.replica.disk.look(path)
         if stat is None or stat.kind is not Kind.FILE or not stat.btime_ns:
-            return None, b""
+            return None
         left = self._left.pop(stat.ino, None)
         for row in [left] if left is not None else self.replica.store.by_inode(stat.ino):
             old = row.stat
@@ -179,8 +181,8 @@ class Absorber:
                 continue
             same = (old.btime_ns, old.size, old.mtime_ns) == (stat.btime_ns, stat.size, stat.mtime_ns)
             if same and self.replica.disk.look(row.path) != old:
-                return row.path, row.hash
-        return None, b""
+                return row
+        return None
 
 
 def _identity(stat: Stat) -> tuple[int, int]:
