@@ -7,6 +7,7 @@ yet. The intents of the first commit tell: what was to be there and is there was
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import msgspec
 import structlog
 
 from sidecar.core import paths
@@ -96,17 +97,19 @@ class Recovery:
         match head.kind:
             case Kind.DIR:
                 # a directory that was there before shows by its mode alone whether it was touched
-                return (stat,) if stat.mode == head.mode or row.stat is None else None
+                if row.stat is None:
+                    return (msgspec.structs.replace(stat, mode=head.mode),)
+                return (stat,) if stat.mode == head.mode else None
             case Kind.SYMLINK:
                 return (stat,) if (stat.target, stat.mtime_ns) == (head.target, head.mtime_ns) else None
             case _:
                 return self._shows_file(intent, head, stat)
 
     def _shows_file(self, intent: Intent, head: Head, stat: Stat) -> tuple[Stat] | None:
-        intact = (stat.size, stat.mtime_ns) == (head.size, head.mtime_ns)
         if intent.ino and stat.ino == intent.ino:
-            # edited since: the row says what was placed, so that the next look finds the edit
-            return (stat if intact else _placed(stat, head),)
+            # whoever touched it since: the row says what was placed, and the next look tells
+            return (_placed(stat, head),)
+        intact = (stat.size, stat.mtime_ns, stat.mode) == (head.size, head.mtime_ns, head.mode)
         if intact and self._replica.disk.digest(intent.path)[1] == head.hash:
             return (stat,)
         return None
