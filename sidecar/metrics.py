@@ -3,11 +3,14 @@
 from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
 from sidecar.core.frames import Answer, Frame, Lane, Outcome, Settle
 
 _SECONDS: Final = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
+
+
+disable_created_metrics()  # when a counter was made is the start of the process
 
 
 class Metrics:

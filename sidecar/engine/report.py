@@ -108,7 +108,7 @@ class Reporter:
             seq=index.max_seq(),
             trash=index.trash_count(),
             trash_bytes=index.trash_bytes(),
-            conflicts=len(index.conflicts()),
+            conflicts=index.conflict_count(),
             free_bytes=self._node.root.free_bytes(),
         )
 

@@ -79,6 +79,11 @@ class KeptTables(Table):
         rows = self._db.all(_CONFLICTS) if path is None else self._db.all(_CONFLICTS_OF_PATH, (path,))
         return [Conflict(*row) for row in rows]
 
+    def conflict_count(self) -> int:
+        """How many there are: a head that lost, a path."""
+        (n,) = self._db.one("SELECT count(*) FROM conflicts") or (0,)
+        return int(n)
+
     # -- trash
 
     def add_trash(
