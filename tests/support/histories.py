@@ -12,6 +12,7 @@ from tests.support.simworld import Setting, Step, World
 NODES: Final = 3
 WEIGHTS: Final = (
     ("write", 22),
+    ("twice", 2),
     ("absorb", 14),
     ("flow", 14),
     ("move", 22),

@@ -372,7 +372,7 @@ class Receiver:
         node.look_first([entry.path for entry in part])
         left = [RelPath(entry.name) for entry in part if entry.how is How.FROM]
         moved = [landing.tombstones[path] for path in left if path in landing.tombstones]
-        node.intents.update((entry.path, self._intent(entry, landing.staged)) for entry in [*part, *moved])
+        self._intend([*part, *moved], landing.staged)
         with node.transaction(self._peer):
             for index, entry in enumerate(part, start):
                 if lane_order.holds(entry.leans):
@@ -387,6 +387,10 @@ class Receiver:
                     lane_order.broke(number)
         for entry in [*part, *moved]:
             node.intents.pop(entry.path, None)
+
+    def _intend(self, entries: list[Entry], staged: dict[bytes, Staged]) -> None:
+        """What is about to be renamed, committed before the first rename."""
+        self._node.intents.update((entry.path, self._intent(entry, staged)) for entry in entries)
 
     def _intent(self, entry: Entry, staged: dict[bytes, Staged]) -> Intent:
         row = self._node.store.get(entry.path) or Row(entry.path)

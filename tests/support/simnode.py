@@ -26,6 +26,8 @@ from tests.support.memory_disk import MADE, Crash, Inode, MemoryDisk, digest_of,
 from tests.support.memory_store import MemoryStore
 
 EPOCH_NS: Final = 1_764_000_000_000_000_000
+HALF: Final = b"half"
+"""what a file holds that a local writer has begun to write"""
 MODES: Final = (0o644, 0o600)
 
 
@@ -155,6 +157,8 @@ class SimNode:
         for head in row.version.heads:
             if head.dot not in dots or head.kind is Kind.DIR:
                 continue
+            if head.hash == digest_of(HALF):
+                raise Wrong(f"{self.name} made a version of {row.path!r} while it was being written")
             if fact_of(head) not in self.facts.get(row.path, set()):
                 raise Wrong(f"{self.name} made a version of {row.path!r} that nobody wrote there: {head}")
 
@@ -337,7 +341,7 @@ class SimNode:
         self.disk.open.add(old.ino)
         self.destroyed.add(old.content)
         now = self.disk.time_ns()
-        self.disk.files[path] = dataclasses.replace(old, content=b"half", mtime_ns=now, ctime_ns=now)
+        self.disk.files[path] = dataclasses.replace(old, content=HALF, mtime_ns=now, ctime_ns=now)
         self._touched(path)
 
     def finish(self, content: bytes) -> None:

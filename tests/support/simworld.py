@@ -10,12 +10,12 @@ from random import Random
 from typing import Final
 
 from sidecar.core import version as versions
-from sidecar.core.entry import Dot, Flag, Kind
+from sidecar.core.entry import Dot, Flag, Kind, Row
 from sidecar.core.paths import RelPath
 from sidecar.engine.replica import Changed
 from tests.support.memory_disk import Crash, excluded
 from tests.support.simlink import Link
-from tests.support.simnode import EPOCH_NS, MODES, SimNode, Wrong, has_bytes
+from tests.support.simnode import EPOCH_NS, HALF, MODES, SimNode, Wrong, has_bytes
 
 POOL: Final = tuple(
     RelPath(p)
@@ -80,6 +80,7 @@ class World:
         self._node_steps: dict[str, Callable[[SimNode, Random], None]] = {
             "write": self.local,
             "race": self._race,
+            "twice": self._twice,
             "absorb": self.absorb,
             "scan": self._scan,
             "kill": self._kill,
@@ -119,7 +120,7 @@ class World:
     @property
     def written(self) -> set[bytes]:
         """Every content that a local writer wrote in full."""
-        return {b"half"}.union(*(node.finished for node in self.nodes))
+        return {HALF}.union(*(node.finished for node in self.nodes))
 
     # -- steps
 
@@ -136,6 +137,17 @@ class World:
     def _race(self, node: SimNode, chance: Random) -> None:
         node.disk.race_in = chance.randrange(6)
         node.disk.race = lambda: self.local(node, chance)
+
+    def _twice(self, node: SimNode, chance: Random) -> None:
+        """A file is saved twice in a moment, with as many bytes, and looked at in between."""
+        path = chance.choice(POOL)
+        if node.name in self.down or (path in node.disk.files and node.disk.files[path].kind is not Kind.FILE):
+            return
+        first = self.content(chance)
+        node.write(path, first, in_place=True, keep_mtime=False)
+        node.absorb([path])
+        self._contents += 1
+        node.write(path, b"%d" % (1000 + self._contents) + first[4:], in_place=True, keep_mtime=False)
 
     def _scan(self, node: SimNode, chance: Random) -> None:
         if node.name not in self.down:
@@ -333,7 +345,7 @@ def check(world: World) -> None:
         if missing := node.disk.removed - node.disk.contents() - node.destroyed:
             raise Wrong(f"{node.name} replaced or deleted bytes and did not keep them: {missing}")
     everywhere = set[bytes]().union(*(node.disk.contents() | node.destroyed for node in world.nodes))
-    if lost := world.written - everywhere - {b"half", b"excluded"}:
+    if lost := world.written - everywhere - {HALF, b"excluded"}:
         raise Wrong(f"bytes are lost: {lost}")
     _no_echo(world)
 
@@ -374,10 +386,19 @@ def _versions_are_those_written(world: World) -> None:
             heads = {head.dot for head in row.version.heads} if row is not None else set()
             if heads != alive:
                 raise Wrong(f"{node.name} has the heads {heads} of {path!r}, not {alive}")
+            if row is not None:
+                _the_greatest_wins(node, row)
     for node in world.nodes[1:]:
         for row in node.store.rows():
             if world.nodes[0].store.get(row.path) is None or _version(world.nodes[0], row.path) != row.version:
                 raise Wrong(f"{node.name} has another version of {row.path!r} than {world.nodes[0].name}")
+
+
+def _the_greatest_wins(node: SimNode, row: Row) -> None:
+    ranks = (Kind.TOMBSTONE, Kind.FILE, Kind.DIR)
+    best = max(row.version.heads, key=lambda h: (ranks.index(Kind.FILE if h.target else h.kind), h.dot))
+    if versions.winner(row.version) != best:
+        raise Wrong(f"{node.name} shows {versions.winner(row.version)} at {row.path!r}, not {best}")
 
 
 def _version(node: SimNode, path: RelPath) -> object:

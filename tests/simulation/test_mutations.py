@@ -1,0 +1,292 @@
+"""Do the simulations bite? Each test breaks one rule on purpose and says which history finds it first.
+
+    .venv/bin/python -m pytest tests/simulation/test_mutations.py -rA | grep found
+
+prints, for each rule, the seed that found it and what went wrong. A rule that no history finds is a failure.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from sidecar.core import observe, order, paths
+from sidecar.core import plan as plans
+from sidecar.core import version as versions
+from sidecar.core.entry import Flag, Kind, Row, Stat, Version
+from sidecar.core.frames import Outcome
+from sidecar.core.lanes import LaneOrder
+from sidecar.core.outbox import Item, Outbox, Round
+from sidecar.engine.absorb import Absorber
+from sidecar.engine.land import Lander
+from tests.support import deploys, histories
+from tests.support.memory_disk import MemoryDisk
+from tests.support.simlink import Link, Receiver, Sender
+from tests.support.simworld import World
+
+HISTORIES: Final = 1500
+DEPLOYS: Final = 150
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+def test_nothing_is_found_when_no_rule_is_broken() -> None:
+    assert histories.first_failing(Link, range(100)) is None
+    assert deploys.first_failing(Link, range(20)) is None
+
+
+# -- versions
+
+
+def plain_vectors(broken: pytest.MonkeyPatch) -> None:
+    """Heads: of two concurrent writes only the greater is kept."""
+
+    def merge(a: Version, b: Version) -> Version:
+        merged = real(a, b)
+        best = versions.winner(merged)
+        return Version(merged.vector, (best,) if best is not None else ())
+
+    real = versions.merge
+    broken.setattr(versions, "merge", merge)
+
+
+def the_last_to_speak_wins(broken: pytest.MonkeyPatch) -> None:
+    """Winner: the head that was heard of last, not the greatest."""
+    broken.setattr(versions, "winner", lambda version: version.heads[0] if version.heads else None)
+
+
+def deletions_beat_edits(broken: pytest.MonkeyPatch) -> None:
+    """Winner: a deletion has the rank of a file, so the later one wins."""
+    broken.setitem(versions._RANK, Kind.TOMBSTONE, 1)
+
+
+def losers_are_not_asked_for(broken: pytest.MonkeyPatch) -> None:
+    """A losing head's bytes: listed without them."""
+    broken.setattr(plans, "lacking", lambda version, kept: ())
+
+
+def a_dot_is_given_twice(broken: pytest.MonkeyPatch) -> None:
+    """Runs: a start goes on with the run number of the one before."""
+    broken.setattr(World, "_run", lambda world: 7)
+
+
+# -- deletions
+
+
+def deleted_rows_are_removed(broken: pytest.MonkeyPatch) -> None:
+    """Tombstones: a deletion removes the row."""
+
+    def vanished(absorber: Absorber, row: Row) -> Row:
+        absorber._beneath_has_gone(row.path)
+        absorber.replica.store.remove(row.path)
+        return Row(row.path)
+
+    broken.setattr(Absorber, "_vanished", vanished)
+
+
+def directories_go_with_what_lives_in_them(broken: pytest.MonkeyPatch) -> None:
+    """Directory tombstones: nobody asks whether something in it lives."""
+    broken.setattr(Lander, "_lives", lambda lander, directory: False)
+
+
+def a_directory_replaced_by_a_file_goes_without_its_dead(broken: pytest.MonkeyPatch) -> None:
+    """The tombstones beneath a path that stops being a directory travel on their own."""
+    broken.setattr(Outbox, "over_graves", lambda box, item: False)
+    broken.setattr(Outbox, "dead_beneath", lambda box, path: [])
+
+
+def deletions_are_offered_in_any_order(broken: pytest.MonkeyPatch) -> None:
+    """Deletions deepest first."""
+
+    def first(box: Outbox, turn: Round, limit: int) -> list[Item]:
+        waiting = sorted(box.offers[turn].values(), key=lambda item: paths.depth(item.path))
+        return waiting[:limit]
+
+    broken.setattr(order, "_first", first)
+
+
+# -- what is a change here
+
+
+def an_applied_file_looks_changed(broken: pytest.MonkeyPatch) -> None:
+    """Echo: the stat after an apply is not stored, and a difference counts as a write."""
+
+    def put(disk: MemoryDisk, *args: Any) -> Stat:
+        stat: Stat = real(disk, *args)
+        return Stat(stat.kind, stat.size, stat.mtime_ns, stat.mode ^ 0o100, stat.ino, stat.ctime_ns, stat.btime_ns)
+
+    real = MemoryDisk.put
+    broken.setattr(MemoryDisk, "put", put)
+
+
+def rows_are_never_racy(broken: pytest.MonkeyPatch) -> None:
+    """Racy: two writes within one tick of the file system's clock look alike."""
+    broken.setattr(observe, "is_racy", lambda stat, now_us, grain_ns: False)
+
+
+def equal_size_and_mtime_are_no_change(broken: pytest.MonkeyPatch) -> None:
+    """Hashes: an edit that restores size and mtime is not looked at."""
+
+    def compare(row: Row | None, stat: Stat | None) -> observe.Change:
+        known = row.stat if row is not None else None
+        sure = row is not None and not row.flags & Flag.RACY and known is not None and known.kind is Kind.FILE
+        if sure and stat is not None and known is not None:
+            looks_alike = (stat.size, stat.mtime_ns, stat.mode) == (known.size, known.mtime_ns, known.mode)
+            return observe.Change.NONE if looks_alike else real(row, stat)
+        return real(row, stat)
+
+    real = observe.compare
+    broken.setattr(observe, "compare", compare)
+
+
+def open_files_are_versions(broken: pytest.MonkeyPatch) -> None:
+    """A file that is being written is not a version yet."""
+    broken.setattr(MemoryDisk, "being_written", lambda disk, path: False)
+
+    def digest(disk: MemoryDisk, path: Any) -> tuple[Stat, bytes]:
+        disk.open.clear()
+        return real(disk, path)
+
+    real = MemoryDisk.digest
+    broken.setattr(MemoryDisk, "digest", digest)
+
+
+def another_directory_of_the_name_is_the_same(broken: pytest.MonkeyPatch) -> None:
+    """A directory that took the place of one moved away is not told from it."""
+    broken.setattr(Absorber, "_another_directory", lambda absorber, row, stat: row)
+
+
+# -- the link
+
+
+def staged_files_are_taken_as_they_are(broken: pytest.MonkeyPatch) -> None:
+    """Hash check: a staged file counts whatever its hash is."""
+    broken.setattr(Receiver, "counts", staticmethod(lambda digest, wanted: True))
+
+
+def the_cursor_is_too_high(broken: pytest.MonkeyPatch) -> None:
+    """Cursor: all that was sent counts as settled."""
+    broken.setattr(Outbox, "cursor", property(lambda box: box._top))
+
+
+def the_cursor_passes_what_was_not_applied(broken: pytest.MonkeyPatch) -> None:
+    """Cursor: any answer settles an entry."""
+    broken.setattr("sidecar.core.outbox.SETTLED", frozenset(Outcome))
+
+
+def the_cursor_of_a_connection_is_forgotten(broken: pytest.MonkeyPatch) -> None:
+    """Outbox: what changed while the link was down is not offered."""
+    broken.setattr(Sender, "_load", _nothing_loaded)
+
+
+def _nothing_loaded(sender: Sender) -> bool:
+    if not sender.box.loaded:
+        sender.box.offers_loaded(sender._top)
+        return True
+    return False
+
+
+def renames_are_committed_one_by_one(broken: pytest.MonkeyPatch) -> None:
+    """Pending rows: no intents are written before the renames."""
+    broken.setattr(Receiver, "_intend", lambda receiver, entries, staged: None)
+
+
+def a_want_for_a_loser_is_settled(broken: pytest.MonkeyPatch) -> None:
+    """What lists losers is not offered to who sent it."""
+
+    def known(box: Outbox, row: Row) -> None:
+        box._take_pending(row.path)
+        box._top = max(box._top, row.seq)
+        box._done(row.path)
+
+    broken.setattr(Outbox, "known", known)
+
+
+BROKEN: Final[tuple[Break, ...]] = (
+    plain_vectors,
+    the_last_to_speak_wins,
+    deletions_beat_edits,
+    losers_are_not_asked_for,
+    a_dot_is_given_twice,
+    deleted_rows_are_removed,
+    directories_go_with_what_lives_in_them,
+    a_directory_replaced_by_a_file_goes_without_its_dead,
+    deletions_are_offered_in_any_order,
+    an_applied_file_looks_changed,
+    rows_are_never_racy,
+    equal_size_and_mtime_are_no_change,
+    open_files_are_versions,
+    another_directory_of_the_name_is_the_same,
+    staged_files_are_taken_as_they_are,
+    the_cursor_is_too_high,
+    the_cursor_passes_what_was_not_applied,
+    the_cursor_of_a_connection_is_forgotten,
+    renames_are_committed_one_by_one,
+    a_want_for_a_loser_is_settled,
+)
+
+
+@pytest.mark.parametrize("break_it", BROKEN, ids=lambda break_it: break_it.__name__)
+def test_a_history_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_it(monkeypatch)
+    finding = histories.first_failing(Link, range(HISTORIES))
+    assert finding is not None, f"{HISTORIES} histories find nothing wrong"
+    print(f"found by history {finding[0]}: {finding[1][:160]}")  # noqa: T201 - what this test is for
+
+
+# -- order
+
+
+def deletions_do_not_wait_for_symlinks(broken: pytest.MonkeyPatch) -> None:
+    """Order, rule 1: a deletion goes though a symlink is unsettled."""
+    broken.setattr(order._Chooser, "_symlinks_first", lambda chooser: order.NOTHING)
+
+
+def symlinks_do_not_wait_for_their_targets(broken: pytest.MonkeyPatch) -> None:
+    """Order, rule 1: a symlink goes though something at its target is unsettled."""
+    broken.setattr(order._Chooser, "_target_first", lambda chooser, link: order.NOTHING)
+
+
+def ahead_is_there(broken: pytest.MonkeyPatch) -> None:
+    """Order, rule 2: what leans on something that was not applied is applied."""
+    broken.setattr(LaneOrder, "holds", lambda lane, leans: True)
+
+
+def offers_come_in_one_round(broken: pytest.MonkeyPatch) -> None:
+    """Order, rule 4: symlinks and deletions are offered before content has come."""
+    broken.setattr(Outbox, "offering", lambda box, turn: False)
+
+
+def batches_land_as_they_come(broken: pytest.MonkeyPatch) -> None:
+    """Lanes: a batch that overtakes another lands first."""
+
+    def arrived(lane: LaneOrder[Any], number: int, item: Any) -> list[tuple[int, Any]]:
+        if number in lane.waiting:
+            return []
+        lane.waiting[number] = item
+        return [(number, item)]
+
+    broken.setattr(LaneOrder, "arrived", arrived)
+
+
+def sending_starts_before_all_is_known(broken: pytest.MonkeyPatch) -> None:
+    """Outbox: batches go while rows above the cursor are still being read."""
+    broken.setattr(Outbox, "loaded", property(lambda box: True, lambda box, value: None), raising=False)
+
+
+ORDER: Final[tuple[Break, ...]] = (
+    deletions_do_not_wait_for_symlinks,
+    symlinks_do_not_wait_for_their_targets,
+    ahead_is_there,
+    offers_come_in_one_round,
+    batches_land_as_they_come,
+    sending_starts_before_all_is_known,
+)
+
+
+@pytest.mark.parametrize("break_it", ORDER, ids=lambda break_it: break_it.__name__)
+def test_a_visitor_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_it(monkeypatch)
+    finding = deploys.first_failing(Link, range(DEPLOYS))
+    assert finding is not None, f"the visitors of {DEPLOYS} histories of deploys meet nothing wrong"
+    print(f"found by deploys {finding[0]}: {finding[1][:160]}")  # noqa: T201 - what this test is for
