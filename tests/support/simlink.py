@@ -94,6 +94,7 @@ class Sender:
         self._top = node.store.max_seq()
         self._loaded = False
         self._offers_due = 0.0
+        self._pumped = 0
         self._said_end = False
         self._said = -1
         self._alone: dict[Lane, Plan] = {}
@@ -114,8 +115,10 @@ class Sender:
             self.box.offer(changed.row)
 
     def pump(self) -> bool:
-        """One thing that can be done now; False: nothing."""
-        return self._load() or self._send_load() or self._send_alone() or self._send_offers() or self._send_small()
+        """One thing that can be done now; False: nothing. Rows are read in between, as there, not before."""
+        self._pumped += 1
+        steps = [self._load, self._send_load, self._send_alone, self._send_offers, self._send_small]
+        return any(step() for step in (steps if self._pumped % 2 else reversed(steps)))
 
     def beat(self) -> None:
         """Say the cursor if it moved, and the end of the offers, when nothing else is on its way."""
