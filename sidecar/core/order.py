@@ -42,13 +42,15 @@ def next_alone(box: Outbox, now: float, busy: Container[Lane] = ()) -> Plan | No
     lane is not `busy` with another such file."""
     if not box.loaded:
         return None
-    for item in box.live.values():
+    for item in list(box.live.values()):
         large = box.is_large(item)
         if not (large or item.private) or item.not_before > now or item.path in box.large_ahead:
             continue
         lane = Lane.LARGE if large else Lane.SMALL
-        first = box.unsettled_above(item.path) or (box.over_graves(item) and box.dead_beneath(item.path))
-        if lane not in busy and not first:
+        dead = box.dead_beneath(item.path) if box.over_graves(item) else []
+        for path in dead:
+            box.promote(path)  # it does not wait for symlinks, which may wait for this
+        if lane not in busy and not dead and not box.unsettled_above(item.path):
             return box.launch(lane, [Planned(item)])
     return None
 
@@ -58,6 +60,8 @@ def next_offer(box: Outbox, limit: int) -> Plan | None:
     if not box.loaded:
         return None
     for turn in Round:
+        if turn is Round.TOMBSTONES and box.awaits_symlinks():
+            return None
         while box.offers[turn]:
             chosen = _first(box, turn, limit)
             alone = [item for item in chosen if not box.over_graves(item)]

@@ -119,6 +119,7 @@ class Outbox:
         """what is in flight in the large lane"""
         self.tombstones: set[RelPath] = set()
         """the unsettled paths that are deletions"""
+        self._symlinks: set[RelPath] = set()
         self._graves: set[RelPath] = set()
 
     # -- what comes in
@@ -192,11 +193,13 @@ class Outbox:
     def _note(self, row: Row) -> None:
         self._top = max(self._top, row.seq)
         self.seqs[row.path] = row.seq
+        self.tombstones.discard(row.path)
+        self._symlinks.discard(row.path)
         best = versions.winner(row.version)
         if best is not None and best.kind is Kind.TOMBSTONE:
             self._bury(row.path)
-        else:
-            self.tombstones.discard(row.path)
+        elif best is not None and best.kind is Kind.SYMLINK:
+            self._symlinks.add(row.path)
         heapq.heappush(self._oldest, (row.seq, row.path))
 
     def _take_pending(self, path: RelPath) -> Item | None:
@@ -214,6 +217,7 @@ class Outbox:
     def _done(self, path: RelPath) -> None:
         self.seqs.pop(path, None)
         self.tombstones.discard(path)
+        self._symlinks.discard(path)
         self._unmark_round(path)
 
     def _turn_of(self, item: Item) -> Round:
@@ -258,6 +262,12 @@ class Outbox:
     def offering(self, turn: Round) -> bool:
         """Is something of this round unsettled?"""
         return self._rounds[turn] > 0
+
+    def awaits_symlinks(self) -> bool:
+        """Is a symlink unsettled that the peer could take? Deletions are not offered before it is there, but for one
+        that takes the place of a directory, with its dead."""
+        links = (path for path in self._symlinks if self._round_of.get(path) is not Round.TOMBSTONES)
+        return any(path not in self.live or not self.live[path].busy for path in links)
 
     def in_flight(self, lane: Lane) -> int:
         """How many batches of `lane` are unanswered."""
