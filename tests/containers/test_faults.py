@@ -1,0 +1,125 @@
+"""What breaks, while both regions are worked on: afterwards they are identical, with every edit and every delete."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from tests.support import quarrel
+from tests.support.asking import wait_for
+from tests.support.compose import WITHIN, Region, Site
+
+SILENCE = 2.0
+
+
+@contextmanager
+def killed(site: Site) -> Iterator[None]:
+    """Both sidecars."""
+    for region in site.project.regions:
+        region.sidecar.kill("KILL")
+    yield
+    for region in site.project.regions:
+        region.sidecar.start()
+
+
+@contextmanager
+def stopped(site: Site) -> Iterator[None]:
+    """One region, web server and all; the other one's site stays up."""
+    site.ams.region.stop()
+    assert 0 == site.ams.region.exit_code()
+    yield
+    assert 200 == site.msk.fetch("kept").status
+    site.ams.region.start()
+
+
+@contextmanager
+def restarting(site: Site) -> Iterator[None]:
+    """All of it."""
+    restart = threading.Thread(target=site.project.restart)
+    restart.start()
+    yield
+    restart.join()
+
+
+@contextmanager
+def cut(site: Site) -> Iterator[None]:
+    """The network between the regions."""
+    site.project.cut(site.ams.region)
+    yield
+    assert [200, 200] == [corner.fetch("kept").status for corner in site.both]
+    site.project.mend(site.ams.region)
+
+
+@contextmanager
+def paused(site: Site) -> Iterator[None]:
+    """One sidecar: it accepts and never answers."""
+    site.ams.region.sidecar.pause()
+    yield
+    site.ams.region.sidecar.unpause()
+
+
+Fault = Callable[[Site], AbstractContextManager[None]]
+
+
+@pytest.mark.parametrize("fault", [killed, stopped, restarting, cut, paused])
+def test_both_sides_are_worked_on_while(site: Site, fault: Fault) -> None:
+    quarrel.prepare(site)
+    with fault(site):
+        for corner in site.both:
+            quarrel.edit(corner)
+    quarrel.verify(site)
+    before, after = site.project.silent(SILENCE)
+    assert before == after
+
+
+def test_an_edit_that_lost_is_kept(site: Site) -> None:
+    def conflicts() -> int:
+        return sum(region.asked.status()["store"]["conflicts"] for region in site.project.regions)
+
+    before = conflicts()
+    site.project.cut(site.ams.region)
+    site.msk.sh("echo from msk >page")
+    site.ams.sh("echo from ams, and later >page")
+    site.project.mend(site.ams.region)
+    site.wait_identical()
+    assert "from ams, and later\n" == site.msk.read("page")
+    assert conflicts() > before
+
+
+def test_a_kill_in_the_middle_of_a_burst_loses_nothing(site: Site) -> None:
+    site.msk.python("for n in range(1500): open(f'{n}', 'w').write(f'{n}' * 500)")
+    for region in site.project.regions:
+        region.sidecar.kill("KILL")
+    for region in site.project.regions:
+        region.sidecar.start()
+    assert 1500 == len(site.wait_identical())
+
+
+def test_a_sidecar_that_is_told_to_stop_sends_what_is_pending_and_ends_with_0(site: Site) -> None:
+    site.msk.python("for n in range(300): open(f'{n}', 'w').write(f'{n}' * 500)")
+    began = time.monotonic()
+    site.msk.region.sidecar.stop()
+    took = time.monotonic() - began
+    try:
+        assert 0 == site.msk.region.exit_code()
+        assert took < 15
+        there = site.ams.python("import os; print(len(os.listdir()))")
+        assert 300 == int(there)
+    finally:
+        site.msk.region.sidecar.start()
+    site.project.wait_settled()
+
+
+def test_a_status_tells_that_the_peer_is_gone_and_that_it_is_back(site: Site) -> None:
+    def link(of: Region) -> str:
+        return "".join(peer["state"] for peer in of.asked.status().get("peers", ()))
+
+    site.ams.region.sidecar.kill("KILL")
+    wait_for(lambda: link(site.msk.region) != "up", "msk misses ams", WITHIN)
+    assert site.msk.region.asked.status()["ready"]
+    site.msk.sh("echo meanwhile >page")
+    wait_for(lambda: site.msk.region.asked.status()["peers"][0]["pending"] > 0, "something is pending", WITHIN)
+    site.ams.region.sidecar.start()
+    assert {"page"} == set(site.wait_identical())
