@@ -117,7 +117,8 @@ class Link:
         except* Retryable as errors:
             raise Retryable(said[-1] if said and said[-1] else _first(errors)) from None
         finally:
-            self.cursor = outbound.cursor
+            if outbound.cursor >= 0:  # else it ended before hello: what was known before still holds
+                self.cursor = outbound.cursor
             self.outbound = None
             channel.close()
 
@@ -207,8 +208,12 @@ class Links:
 
     def flushed(self, *, connected_only: bool = False) -> bool:
         """Has every peer confirmed everything, or every one that there is a link to?"""
-        there = [link.outbound for link in self.links.values() if link.outbound or not connected_only]
-        return all(outbound is not None and outbound.idle for outbound in there)
+        there = (link for link in self.links.values() if link.outbound or not connected_only)
+        return all(link.outbound.idle if link.outbound else self._had_all(link) for link in there)
+
+    def _had_all(self, link: Link) -> bool:
+        """Had a peer that is gone confirmed all that there is?"""
+        return link.cursor >= 0 and not self._node.index.count_since(link.cursor)
 
     def close(self, reason: str) -> None:
         """Say bye on every channel."""

@@ -94,6 +94,7 @@ def install(keys_dir: str, run_dir: str, peers: Iterable[str], gate: str = GATE)
         ) from error
     for name in (CLIENT, HOST):
         _write(os.path.join(private, name), _read(keys_dir, name), 0o600)
+        _check_private(os.path.join(private, name), os.path.join(keys_dir, name))
     allowed, known = [], []
     for region in sorted(peers):
         if not is_region(region):
@@ -105,6 +106,16 @@ def install(keys_dir: str, run_dir: str, peers: Iterable[str], gate: str = GATE)
     _write(made.authorized_keys, "".join(f"{line}\n" for line in allowed).encode(), 0o600)
     _write(made.known_hosts, "".join(f"{line}\n" for line in known).encode(), 0o600)
     return made
+
+
+def _check_private(copy: str, path: str) -> None:
+    """Else ssh would say so later, once for every connection, and sshd that it has no keys."""
+    try:
+        _run("ssh-keygen", "-y", "-P", "", "-f", copy)
+    except EnvironmentFault as error:
+        if error.what != copy:
+            raise
+        raise EnvironmentFault(path, "is no private key that opens without a passphrase", _MAKE) from error
 
 
 def _public(keys_dir: str, *where: str) -> list[str]:
