@@ -9,59 +9,16 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import xxhash
-from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar.link import keys
 from tests.node.region import free_port
-
-WITHIN = 30.0
-"""Seconds that anything may take: some hundred times what it takes."""
-
-Tree = dict[str, tuple[object, ...]]
+from tests.support.asking import WITHIN, Asked, wait_for
+from tests.support.tree import Tree, differences, tree_of
 
 
-def wait_for(true: Callable[[], object], what: str, within: float = WITHIN) -> None:
-    """Poll with a deadline."""
-    deadline = time.monotonic() + within
-    while not true():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within} s: {what}")
-        time.sleep(0.005)
-
-
-def tree_of(root: Path) -> Tree:
-    """Everything that is replicated of a web root: kind, mode, size, hash, mtime_ns, target."""
-    found: Tree = {}
-    for directory, names, leaves in os.walk(os.fsencode(root)):
-        for name in (*names, *leaves):
-            path = os.path.join(directory, name)
-            try:
-                found[os.fsdecode(os.path.relpath(path, os.fsencode(root)))] = _facts(path)
-            except FileNotFoundError:
-                continue
-        names[:] = [name for name in names if name != b".sidecar"]
-    found.pop(".sidecar", None)
-    return found
-
-
-def _facts(path: bytes) -> tuple[object, ...]:
-    stat = os.lstat(path)
-    if os.path.islink(path):
-        return ("symlink", os.readlink(path), stat.st_mtime_ns)
-    if os.path.isdir(path):
-        return ("dir", stat.st_mode & 0o7777)
-    with open(path, "rb") as file:
-        digest = xxhash.xxh3_128_hexdigest(file.read())
-    return ("file", stat.st_mode & 0o7777, stat.st_size, digest, stat.st_mtime_ns)
-
-
-class Sidecar:
+class Sidecar(Asked):
     """One node: `start`, `stop`, `kill`, and what a test looks at."""
 
     def __init__(self, region: str, base: Path) -> None:
@@ -73,6 +30,7 @@ class Sidecar:
         self.html.mkdir(parents=True)
         self.run_dir = Path(tempfile.mkdtemp(prefix="geo", dir="/tmp"))
         self.ssh_port, self.http_port = free_port(), free_port()
+        super().__init__("127.0.0.1", self.http_port)
         self.log = base / f"{region}.log"
         self.env: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -141,36 +99,6 @@ class Sidecar:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
-            text: str = answer.read().decode()
-            return text
-
-    def status(self) -> dict[str, Any]:
-        """/api/status, {} while nobody answers."""
-        try:
-            status: dict[str, Any] = json.loads(self.get("/api/status"))
-        except OSError:
-            return {}
-        return status
-
-    def metric(self, name: str, **labels: str) -> float:
-        """The sum of the samples of a metric that have these labels."""
-        samples = (s for family in text_string_to_metric_families(self.get("/metrics")) for s in family.samples)
-        return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
-
-    @property
-    def settled(self) -> bool:
-        """Up to date, as far as it knows: nothing to look at, every peer there and without anything pending."""
-        status = self.status()
-        peers = status.get("peers", [])
-        return bool(
-            status
-            and status["state"] == "running"
-            and not status["pending_local"]
-            and all(peer["state"] == "up" and peer["pending"] == 0 and peer["receiving"] for peer in peers)
-        )
-
     def tree(self) -> Tree:
         return tree_of(self.html)
 
@@ -225,9 +153,7 @@ class Regions:
     def _differences(self, trees: list[Tree], within: float) -> str:
         first, lines = trees[0], [f"not identical within {within} s:"]
         for one, tree in zip(self.all[1:], trees[1:], strict=True):
-            differ = [path for path in sorted(first.keys() | tree.keys()) if first.get(path) != tree.get(path)]
-            here, there = self.all[0].region, one.region
-            lines += [f"  {path!r}: {here} {first.get(path)}, {there} {tree.get(path)}" for path in differ]
+            lines += [f"  {self.all[0].region}, {one.region}: {line}" for line in differences(first, tree)]
         lines += [f"{one.region}: {json.dumps(one.status())[:1500]}" for one in self.all]
         lines += [f"--- log of {one.region}\n{one.said()[-3000:]}" for one in self.all]
         return "\n".join(lines[:40] + lines[-2 * len(self.all) :])

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.node.sidecars import Regions, Sidecar, regions, wait_for
+from tests.node.sidecars import Regions, Sidecar, regions
+from tests.support.asking import wait_for
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+WITHIN = 30.0
+"""Seconds that anything may take: some hundred times what it takes."""
 COUNTED = ("georoot_rows_written_total", "georoot_files_sent_total", "georoot_entries_sent_total")
 """What moves when anything is replicated."""
 
 
-def wait_for(true: Callable[[], object], what: str, within: float, every: float = 0.02) -> None:
+def wait_for(true: Callable[[], object], what: str, within: float = WITHIN, every: float = 0.005) -> None:
     """Poll with a deadline."""
     deadline = time.monotonic() + within
     while not true():
