@@ -81,6 +81,14 @@ class Flag(enum.IntFlag):
     """a peer's newer version is held back here and waits for a person"""
 
 
+def marked(flags: Flag, flag: Flag) -> bool:
+    """Is `flag` among `flags`? Asked of every row at every look: as plain integers that is ten times cheaper."""
+    return int.__and__(flags, flag) != 0
+
+
+NO_FLAGS: Final = Flag(0)
+
+
 class Row(msgspec.Struct, frozen=True, array_like=True):
     """One path of the index.
 
@@ -93,4 +101,4 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     stat: Stat | None = None
     hash: bytes = b""
     seq: int = 0
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAGS

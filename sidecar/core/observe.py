@@ -4,7 +4,7 @@ import enum
 from typing import Final, assert_never
 
 from sidecar.core import version as versions
-from sidecar.core.entry import Dot, Flag, Head, Kind, Row, Stat
+from sidecar.core.entry import Dot, Flag, Head, Kind, Row, Stat, marked
 
 RACY_NS: Final = 20_000_000
 """Kernels before 6.13 stamp files with the time of the last tick: two writes within one look alike."""
@@ -39,7 +39,7 @@ def compare(row: Row | None, stat: Stat | None) -> Change:
         case Kind.SYMLINK:
             same = (stat.target, stat.mtime_ns) == (known.target, known.mtime_ns)
         case Kind.FILE:
-            proven = stat == known and row.hash and not row.flags & Flag.RACY
+            proven = stat == known and row.hash and not marked(row.flags, Flag.RACY)
             return Change.NONE if proven else Change.ASK_HASH
         case Kind.TOMBSTONE:
             raise AssertionError("lstat never says tombstone")

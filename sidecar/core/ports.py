@@ -111,7 +111,9 @@ class Disk(Protocol):
         """lstat; None where there is nothing. Raises Unreachable."""
 
     def digest(self, path: RelPath) -> tuple[Stat, bytes]:
-        """Stat and hash of a file, of one moment. Raises Surprise (gone, or not a file), InUse, Unreachable."""
+        """Stat and hash of a file that nobody has open for writing (see `being_written`), of one moment.
+
+        Raises Surprise (gone, or not a file), InUse, Unreachable."""
 
     def being_written(self, path: RelPath) -> bool:
         """Does somebody here have the file open or mapped for writing?"""

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from sidecar.core import observe, paths
 from sidecar.core import version as versions
-from sidecar.core.entry import Flag, Kind, Row, Stat
+from sidecar.core.entry import Flag, Kind, Row, Stat, marked
 from sidecar.core.observe import Change
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse, Surprise, Unreachable
@@ -80,10 +80,10 @@ class Absorber:
 
     def _file(self, row: Row, change: Change) -> Row:
         disk = self.replica.disk
-        if disk.being_written(row.path):
-            raise InUse(row.path)
         left = self._moved_from(row.path) if change is not Change.ASK_HASH else None
         if left is not None and left.stat is not None and left.stat == disk.look(row.path):
+            if disk.being_written(row.path):
+                raise InUse(row.path)
             stat, digest = left.stat, left.hash  # its directory was renamed: nothing of it has changed
         else:
             stat, digest = disk.digest(row.path)
@@ -147,11 +147,11 @@ class Absorber:
         assert row.stat is not None
         if row.stat.kind is Kind.DIR:
             self._beneath_has_gone(row.path)
-        if row.flags & Flag.FOUND and not row.version.heads:
+        if marked(row.flags, Flag.FOUND) and not row.version.heads:
             self.replica.store.remove(row.path)
             return Row(row.path)
         best = versions.winner(row.version)
-        if row.flags & Flag.KEPT and best is not None and best.kind is Kind.TOMBSTONE:
+        if marked(row.flags, Flag.KEPT) and best is not None and best.kind is Kind.TOMBSTONE:
             return self.replica.store.put_stat(Row(row.path, row.version, None, b"", row.seq))
         self._remember(row)
         after = observe.written(row, None, b"", self.replica.dots.on(row.version), Flag(0))
@@ -177,7 +177,7 @@ class Absorber:
         left = self._left.pop(stat.ino, None)
         for row in [left] if left is not None else self.replica.store.by_inode(stat.ino):
             old = row.stat
-            if old is None or row.path == path or not row.hash or row.flags & Flag.RACY:
+            if old is None or row.path == path or not row.hash or marked(row.flags, Flag.RACY):
                 continue
             same = (old.btime_ns, old.size, old.mtime_ns) == (stat.btime_ns, stat.size, stat.mtime_ns)
             if same and self.replica.disk.look(row.path) != old:

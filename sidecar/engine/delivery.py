@@ -14,7 +14,9 @@ from sidecar.core.entry import Row, Version
 from sidecar.core.frames import Lane
 from sidecar.core.outbox import Item
 from sidecar.core.paths import RelPath
+from sidecar.core.ports import InUse
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.disk import RootDisk
 from sidecar.errors import GeorootError
 from sidecar.fs import keep, stage
 from sidecar.fs.root import WebRoot
@@ -82,6 +84,7 @@ class Delivery:
         root: WebRoot,
         index: Index,
         absorber: Absorber,
+        disk: RootDisk,
         metrics: Metrics,
         *,
         node: str,
@@ -95,6 +98,7 @@ class Delivery:
         self._root = root
         self._index = index
         self._absorber = absorber
+        self._disk = disk
         self._metrics = metrics
         self._count = count
         self.problem = ""
@@ -160,9 +164,10 @@ class Delivery:
         """A copy that nobody writes to: what was copied is what is announced, whatever the writer has done since."""
         name = RelPath(os.urandom(8).hex().encode())
         try:
-            stat, digest = await asyncio.to_thread(stage.private_copy, self._root, item.path, name)
-        except GeorootError as error:
-            # gone, or it changed while it was copied: its next event, or the next turn, tells
+            refuse = self._disk.refuser(item.path)
+            stat, digest = await asyncio.to_thread(stage.private_copy, self._root, item.path, name, refuse)
+        except (GeorootError, InUse) as error:
+            # gone, open again, or it changed while it was copied: its next event, or the next turn, tells
             log.debug("no private copy", path=item.path, why=str(error))
             return None
         with suppress(GeorootError), self._index.transaction():

@@ -67,7 +67,7 @@ class RootDisk:
 
     def look(self, path: RelPath) -> Stat | None:
         """lstat, as the port says."""
-        with _translated(path):
+        with self._translated(path):
             return self._root.lstat(path)
 
     def hashed(self, path: RelPath, stat: Stat, digest: bytes) -> None:
@@ -83,16 +83,31 @@ class RootDisk:
     def digest(self, path: RelPath) -> tuple[Stat, bytes]:
         """A file's stat and hash, made ahead or now."""
         made = self._hashed.pop(path, None)
-        if made is not None and self.look(path) == made[0]:
-            return made
-        with _translated(path):
-            return self._root.hash(path)
+        if made is not None:
+            if self.being_written(path):
+                raise InUse(path)
+            if self.look(path) == made[0]:
+                return made
+        with self._translated(path):
+            return self._root.hash(path, self.refuser(path))
 
     def being_written(self, path: RelPath) -> bool:
         """Has a local writer had it open, for less than `open_wait`?"""
-        with _translated(path):
+        with self._translated(path):
             open_now = self._root.is_open_for_writing(path)
-        if not open_now:
+        return self._is_waited_for(path, is_open=bool(open_now))
+
+    def refuser(self, path: RelPath) -> Callable[[bool | None], None]:
+        """Told whether the file is open for writing, it raises InUse until that has lasted for `open_wait`."""
+
+        def refuse(is_open: bool | None) -> None:
+            if self._is_waited_for(path, is_open=bool(is_open)):
+                raise InUse(path)
+
+        return refuse
+
+    def _is_waited_for(self, path: RelPath, *, is_open: bool) -> bool:
+        if not is_open:
             self._open_since.pop(path, None)
             return False
         if len(self._open_since) >= REMEMBERED:
@@ -102,7 +117,7 @@ class RootDisk:
 
     def names(self, path: RelPath) -> list[RelPath]:
         """What lies in a directory and is not excluded."""
-        with _translated(path):
+        with self._translated(path):
             listing = self._root.listdir(path)
         there = ((paths.join(path, name), stat.kind is Kind.DIR) for name, stat in listing.entries)
         return [child for child, is_dir in there if not paths.is_state(child) and not self._excluded(child, is_dir)]
@@ -119,7 +134,7 @@ class RootDisk:
 
     def put(self, path: RelPath, head: Head, source: Source, out: Out | None) -> Stat:
         """One rename into the root, as the port says."""
-        with _translated(path):
+        with self._translated(path):
             if isinstance(source, Moved):
                 return self._dressed(path, head, self._move(path, source, out))
             if head.kind is Kind.DIR and out is None:
@@ -177,6 +192,8 @@ class RootDisk:
             if done.out is not None and done.out.still_open:
                 raise InUse(path)
             raise Surprise
+        if Kind.DIR in (out.stat.kind, head.kind):
+            self._root.let_go()
         self._keep_staged(path, staged.name, out)
         return done.placed
 
@@ -188,16 +205,17 @@ class RootDisk:
     def set_meta(self, path: RelPath, head: Head, now: Stat) -> Stat:
         """Mode and mtime, by descriptor."""
         self._touched(path)
-        with _translated(path):
+        with self._translated(path):
             mtime = head.mtime_ns if head.kind is Kind.FILE else None
             return apply.adjust(self._root, path, now, head.mode, mtime)
 
     def remove(self, path: RelPath, out: Out) -> None:
         """To the trash or the conflicts; a directory just goes."""
         self._touched(path)
-        with _translated(path):
+        with self._translated(path):
             if out.stat.kind is Kind.DIR:
                 apply.remove_dir(self._root, path)
+                self._root.let_go()
                 return
             self._discard(path, out.stat, path, out)
 
@@ -229,9 +247,12 @@ class RootDisk:
 
     def keep_staged(self, path: RelPath, staged: Staged) -> None:
         """From the inbox to the conflicts."""
-        with _translated(path):
+        with self._translated(path):
             name = RelPath(staged.batch.encode() + b"/" + staged.name)
-            keep.to_conflicts(self._root, self._root.inbox, name, staged.hash)
+            try:
+                keep.to_conflicts(self._root, self._root.inbox, name, staged.hash)
+            except faults.Missing as error:
+                raise Missing from error
             self._index.add_conflict(path, staged.hash, self._now_us())
 
     def release(self, path: RelPath, digests: tuple[bytes, ...]) -> None:
@@ -254,19 +275,19 @@ class RootDisk:
     def _list_trash(self, name: RelPath, path: RelPath, out: Out) -> None:
         self._index.add_trash(name, path, out.stat, out.hash, out.keep, self.source, self._now_us())
 
-
-@contextmanager
-def _translated(path: RelPath) -> Iterator[None]:
-    """What fs raises, as the port names it."""
-    try:
-        yield
-    except faults.NotEmpty as error:
-        raise NotEmpty from error
-    except faults.Unstaged as error:
-        raise Missing from error
-    except faults.Raced as error:
-        raise Surprise from error
-    except faults.NoSpace as error:
-        raise DiskFull from error
-    except (faults.Denied, faults.Special, faults.ReadOnly) as error:
-        raise Unreachable(path, str(error), error.hint) from error
+    @contextmanager
+    def _translated(self, path: RelPath) -> Iterator[None]:
+        """What fs raises, as the port names it."""
+        try:
+            yield
+        except faults.NotEmpty as error:
+            raise NotEmpty from error
+        except faults.Unstaged as error:
+            raise Missing from error
+        except faults.Raced as error:
+            self._root.let_go()  # a directory on the way may be another one by now
+            raise Surprise from error
+        except faults.NoSpace as error:
+            raise DiskFull from error
+        except (faults.Denied, faults.Special, faults.ReadOnly) as error:
+            raise Unreachable(path, str(error), error.hint) from error

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from sidecar.core import found, paths
 from sidecar.core import version as versions
-from sidecar.core.entry import Flag, Head, Kind, Row, Stat, Version
+from sidecar.core.entry import Flag, Head, Kind, Row, Stat, Version, marked
 from sidecar.core.found import Verdict
 from sidecar.core.frames import Entry, How, Outcome
 from sidecar.core.ignore import Excluded, within_excluded
@@ -135,7 +135,7 @@ class Lander:
         return Landed(Outcome.TORN if entry.how is How.STAGED else Outcome.WANT)
 
     def _judged(self, row: Row, incoming: Version) -> Row:
-        if not row.flags & Flag.FOUND or row.version.heads:
+        if not marked(row.flags, Flag.FOUND) or row.version.heads:
             return row
         now_us = self.replica.dots.now_us()
         if found.judge(row, incoming, now_us) is Verdict.BESIDE:
@@ -206,7 +206,7 @@ class Lander:
 
     def _keep(self, row: Row, version: Version) -> Keep:
         """What leaves the root is a conflict's as long as a head still names it."""
-        if row.flags & Flag.FOUND:
+        if marked(row.flags, Flag.FOUND):
             return Keep.LOST
         if row.hash and any(h.kind is Kind.FILE and h.hash == row.hash for h in versions.losers(version)):
             return Keep.CONFLICT
@@ -242,7 +242,7 @@ class Lander:
         """Is there anything live in the directory, written here or applied?"""
         there = [self.absorber.refresh(path) for path in self.replica.disk.names(directory)]
         there += self.replica.store.children(directory)
-        return any(not r.flags & Flag.KEPT for r in on_disk(there))
+        return any(not marked(r.flags, Flag.KEPT) for r in on_disk(there))
 
     def _left_with(self, directory: RelPath) -> None:
         """What was kept in a directory for its excluded names alone has left the root with it."""

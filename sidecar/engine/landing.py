@@ -172,8 +172,9 @@ class Landing:
             index.intend([self._intent(entry, staged.get(entry.name or entry.path)) for entry in part])
         self._attribute(region)
         self.unfinished = True
+        root = self._root
         try:
-            with index.transaction():
+            with index.transaction(), root.holding(), root.inbox.holding(), root.trash.holding():
                 yield
                 index.clear_intents([entry.path for entry in part])
             self.unfinished = False

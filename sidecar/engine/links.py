@@ -59,6 +59,7 @@ class Link:
             node.root,
             node.index,
             node.absorber,
+            node.disk,
             node.metrics,
             node=options.node,
             count=options.spares,

@@ -9,7 +9,7 @@ import structlog
 
 from sidecar.core import order
 from sidecar.core import version as versions
-from sidecar.core.entry import Flag, Row
+from sidecar.core.entry import Flag, Row, marked
 from sidecar.core.frames import (
     Batch,
     Bye,
@@ -365,4 +365,4 @@ class Outbound:
 
 def sendable(row: Row) -> bool:
     """Found rows have no version yet: nobody hears of them."""
-    return bool(row.version.heads) and versions.winner(row.version) is not None and not row.flags & Flag.HELD
+    return bool(row.version.heads) and versions.winner(row.version) is not None and not marked(row.flags, Flag.HELD)

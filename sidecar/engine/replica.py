@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from sidecar.core import observe
 from sidecar.core import version as versions
-from sidecar.core.entry import Dot, Flag, Kind, Row, Stat, Version
+from sidecar.core.entry import NO_FLAGS, Dot, Flag, Kind, Row, Stat, Version
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Disk
 from sidecar.core.store import RowStore
@@ -61,7 +61,7 @@ class Replica:
 
     def racy(self, stat: Stat) -> Flag:
         """The mark of a row whose stat does not prove that the next change will show."""
-        return Flag.RACY if observe.is_racy(stat, self.dots.now_us(), self.grain_ns) else Flag(0)
+        return Flag.RACY if observe.is_racy(stat, self.dots.now_us(), self.grain_ns) else NO_FLAGS
 
     def commit(
         self,

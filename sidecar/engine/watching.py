@@ -157,7 +157,7 @@ class Watching:
         """
         try:
             self._mend()
-            with self._index.transaction():
+            with self._index.transaction(), self._root.holding():
                 troubles = self._absorber.absorb(paths)
         except Retryable as error:
             if self._absorber.finding:

@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 import stat as modes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
@@ -13,6 +13,7 @@ from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath, join, name, parent
 from sidecar.fs import syscalls
 from sidecar.fs.faults import Changed, Missing, Raced, Unstaged, about
+from sidecar.fs.lease import open_for_writing
 from sidecar.fs.root import MADE, WebRoot
 from sidecar.fs.tree import DIRECTORY, Tree, hash_fd, stat_at, stat_fd
 
@@ -73,15 +74,19 @@ def stage_copy(root: WebRoot, source: Tree, path: RelPath) -> Staged:
     return Staged(fresh, stat, digest)
 
 
-def private_copy(root: WebRoot, path: RelPath, outbox_name: RelPath) -> tuple[Stat, bytes]:
+def private_copy(
+    root: WebRoot, path: RelPath, outbox_name: RelPath, is_open: Callable[[bool | None], None]
+) -> tuple[Stat, bytes]:
     """A copy of a file of the web root in the outbox, for what changes whenever it is sent. For an executor.
+
+    `is_open` may refuse a file that a local process has open for writing: see `tree.hash_fd`.
 
     Returns the stat of the file in the web root, unchanged over the copy, and the hash of the copy.
 
     Raises:
         Missing, Changed, NoSpace: as `stage_copy`. Occupied: the outbox has that name.
     """
-    stat, _, digest = _copy(root, path, root.outbox, outbox_name)
+    stat, _, digest = _copy(root, path, root.outbox, outbox_name, is_open)
     return stat, digest
 
 
@@ -125,7 +130,9 @@ def _made(dir_fd: int, fresh: RelPath) -> Staged:
     return Staged(fresh, stat)
 
 
-def _copy(source: Tree, path: RelPath, target: Tree, new: RelPath) -> tuple[Stat, Stat, bytes]:
+def _copy(
+    source: Tree, path: RelPath, target: Tree, new: RelPath, is_open: Callable[[bool | None], None] | None = None
+) -> tuple[Stat, Stat, bytes]:
     with about(path):
         from_fd = source.open_file(path)
     try:
@@ -133,7 +140,7 @@ def _copy(source: Tree, path: RelPath, target: Tree, new: RelPath) -> tuple[Stat
             to_fd = target.open(new, _CREATE, 0o600)
         try:
             with about(path):
-                return _copy_of_one_moment(from_fd, path, to_fd, new)
+                return _copy_of_one_moment(from_fd, path, to_fd, new, is_open)
         except BaseException:
             drop(target, new)
             raise
@@ -143,12 +150,16 @@ def _copy(source: Tree, path: RelPath, target: Tree, new: RelPath) -> tuple[Stat
         os.close(from_fd)
 
 
-def _copy_of_one_moment(from_fd: int, path: RelPath, to_fd: int, new: RelPath) -> tuple[Stat, Stat, bytes]:
+def _copy_of_one_moment(
+    from_fd: int, path: RelPath, to_fd: int, new: RelPath, is_open: Callable[[bool | None], None] | None
+) -> tuple[Stat, Stat, bytes]:
     before = stat_fd(from_fd, path)
     if before.kind is not Kind.FILE:
         raise Changed(path)
     _copy_bytes(from_fd, to_fd)
     copy, digest = hash_fd(to_fd, new)
+    if is_open is not None:
+        is_open(open_for_writing(from_fd))
     if stat_fd(from_fd, path) != before or copy.size != before.size:
         raise Changed(path)
     return before, copy, digest

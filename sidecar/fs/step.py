@@ -22,8 +22,9 @@ def spot(tree: Tree, path: RelPath) -> Iterator[tuple[int, bytes]]:
     """The directory that holds `path`, open for the block, and the last name; errors are those of `path`."""
     above = parent(path)
     with about(path):
-        if not above:
-            yield tree.fd, path
+        held = tree.held(above)
+        if held is not None:
+            yield held, name(path)
             return
         fd = tree.open(above, ENTER)
         try:

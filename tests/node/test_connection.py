@@ -205,4 +205,6 @@ async def test_nothing_of_ours_is_left_running(pair: Pair) -> None:
         async with running(spares.run()):
             await until(lambda: spares.ready == 2, "spares")
         channel.close()
-    await until(lambda: not processes(str(pair.msk.run_dir)) and not processes(str(pair.ams.run_dir)), "the end of all")
+    await until(
+        lambda: not processes(str(pair.msk.run_dir)) and not processes(str(pair.ams.run_dir)), "the end of all", 30.0
+    )

@@ -3,6 +3,7 @@
 import os
 import socket
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 import xxhash
@@ -184,3 +185,21 @@ def test_a_symlink_renamed_over_a_directory_leads_nowhere(site: Site, tmp_path: 
     (site.html / "d").symlink_to(tmp_path / "elsewhere")
     assert site.root.lstat(RelPath(b"d/f")) is None
     assert site.root.lstat(RelPath(b"was/f")) is not None
+
+
+def test_a_file_that_a_writer_opens_between_the_question_and_the_read_is_not_hashed(site: Site) -> None:
+    (site.html / "page").write_text("whole")
+    told: list[bool | None] = []
+
+    def is_open(open_now: bool | None) -> None:
+        told.append(open_now)
+        if len(told) == 1:
+            writer.append((site.html / "page").open("w"))  # it truncates, and has not written yet
+        elif open_now:
+            raise LookupError
+
+    writer: list[TextIO] = []
+    with pytest.raises(LookupError):
+        site.root.hash(RelPath(b"page"), is_open)
+    assert [False, True] == told
+    writer[0].close()
