@@ -86,7 +86,8 @@ class Recovery:
         digest = head.hash if head.kind is Kind.FILE else b""
         flags = self._replica.racy(shown[0]) if shown[0] is not None else Flag(0)
         version = versions.merge(row.version, intent.version)
-        self._replica.store.put(Row(intent.path, version, shown[0], digest, row.seq, flags))
+        # told like any other: after a transaction that failed, links may be up
+        self._replica.commit(Row(intent.path, version, shown[0], digest, row.seq, flags), local=False)
 
     def _shows(self, intent: Intent, head: Head, stat: Stat | None, row: Row) -> tuple[Stat | None] | None:
         """The stat for the row, in a tuple; None: it was not applied, the peer will send it again."""
