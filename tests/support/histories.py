@@ -24,6 +24,7 @@ WEIGHTS: Final = (
     ("kill", 3),
     ("start", 4),
     ("wait", 3),
+    ("full", 1),
 )
 STEPS: Final = tuple(what for what, weight in WEIGHTS for _ in range(weight))
 

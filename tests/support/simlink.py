@@ -36,7 +36,7 @@ from sidecar.engine.land import Lander
 from sidecar.engine.outbound import sendable
 from sidecar.engine.replica import Changed
 from tests.support.memory_disk import digest_of
-from tests.support.simnode import SimNode
+from tests.support.simnode import Full, SimNode
 
 LARGE: Final = 12
 """Bytes from which a file goes in the large lane."""
@@ -372,6 +372,7 @@ class Receiver:
         node, lane_order = self._node, self._orders[lane]
         if node.in_order:
             node.absorb_in_order(len(node.dirty))  # what landing looks at is not absorbed before what was there earlier
+        node.mend()
         node.look_first([entry.path for entry in part])
         left = [RelPath(entry.name) for entry in part if entry.how is How.FROM]
         moved = [landing.tombstones[path] for path in left if path in landing.tombstones]
@@ -433,6 +434,8 @@ class Link:
         self._connections = 0
         self.sender: Sender | None = None
         self.receiver: Receiver | None = None
+        self.failed: Callable[[], None] = self.cut
+        """called when the index of the receiving node was full: what it told its links of is undone"""
         self.fault = 1.0
         """what happens to the next file that is carried: 1 nothing, 0.5 torn, 0 lost"""
 
@@ -470,12 +473,19 @@ class Link:
                 if moved:
                     receiver.take(sender.out.next(chance))
             case 3:
-                moved = receiver.work()
+                moved = self._work(receiver)
             case _:
                 moved = len(receiver.out) > 0
                 if moved:
                     sender.settled(receiver.out.next(chance))
         return moved
+
+    def _work(self, receiver: Receiver) -> bool:
+        try:
+            return receiver.work()
+        except Full:
+            self.failed()
+            return True
 
     @property
     def idle(self) -> bool:

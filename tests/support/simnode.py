@@ -31,6 +31,10 @@ HALF: Final = b"half"
 MODES: Final = (0o644, 0o600)
 
 
+class Full(Exception):
+    """The rows of a slice could not be committed: the volume of the index is full."""
+
+
 class Wrong(AssertionError):
     """Something that must always hold does not."""
 
@@ -114,6 +118,9 @@ class SimNode:
         """contents that local writers wrote in full"""
         self.destroyed: set[bytes] = set()
         """contents that a local writer overwrote or deleted"""
+        self.full = False
+        """will the index be full when the next slice is committed?"""
+        self.unfinished = False
         self._pending: list[Written] = []
         self._source = ""
         self.start()
@@ -170,7 +177,8 @@ class SimNode:
         try:
             yield
             self.disk.burn_out()
-        except Crash:
+            self._fill_up(source)
+        except (Crash, Full):
             self.store.restore(rows)
             self.disk.kept_rows = kept
             self._pending.clear()
@@ -180,8 +188,14 @@ class SimNode:
         self.written += self._pending
         self._pending.clear()
 
+    def _fill_up(self, source: str) -> None:
+        if self.full and source:
+            self.full, self.unfinished = False, True
+            raise Full
+
     def absorb(self, picked: Iterable[RelPath]) -> None:
         """Look at these paths now; those that are being written come back."""
+        self.mend()
         picked = list(picked)
         for path in picked:
             self.dirty.pop(path, None)
@@ -221,8 +235,21 @@ class SimNode:
         self.dirty.update(dict.fromkeys(row.path for row in self.store.rows() if row.flags & Flag.RACY))
 
     def recover(self) -> None:
-        """As `engine.recover`: rows by its own rules, bytes by the same rules over this disk."""
+        """At a start: finish what a kill interrupted, clean the inbox."""
         self.disk.fuse = self.disk.race = None
+        self._finish()
+        for inode in self.disk.inbox.values():
+            self.disk.free(inode)
+        self.disk.inbox.clear()
+
+    def mend(self) -> None:
+        """Finish what a transaction left that failed after its renames."""
+        if self.unfinished:
+            self._finish()
+
+    def _finish(self) -> None:
+        """As `engine.recover`: rows by its own rules, bytes by the same rules over this disk."""
+        self.unfinished = False
         intents = [self.intents[path] for path in sorted(self.intents)]
         losing = {head.hash for intent in intents for head in versions.losers(intent.version)}
         with self.transaction():
@@ -236,9 +263,6 @@ class SimNode:
                     if head.kind is Kind.FILE and head.hash in self.disk.conflicts:
                         self.disk.kept_rows.conflicts.add((intent.path, head.hash))
         self.intents.clear()
-        for inode in self.disk.inbox.values():
-            self.disk.free(inode)
-        self.disk.inbox.clear()
 
     def _owner_of(self, stat: Stat) -> Row | None:
         for row in self.store.by_inode(stat.ino):

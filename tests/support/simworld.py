@@ -6,6 +6,7 @@ hold.
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -86,10 +87,13 @@ class World:
             "kill": self._kill,
             "start": lambda node, _: self._start(node),
             "wait": self._wait,
+            "full": self._full,
             "calm": lambda _, chance: self.calm(chance),
             "solo": self._solo,
         }
         self.links = [link(a, b, self.seconds) for a in self.nodes for b in self.nodes if a is not b]
+        for made in self.links:
+            made.failed = partial(self._cut_all, made.other)
 
     # -- time and chance
 
@@ -153,6 +157,14 @@ class World:
         if node.name not in self.down:
             node.dirty = {}
             node.scan()
+
+    def _full(self, node: SimNode, chance: Random) -> None:
+        node.full = True
+
+    def _cut_all(self, node: SimNode) -> None:
+        for link in self.links:
+            if node in (link.one, link.other):
+                link.cut()
 
     def _wait(self, node: SimNode, chance: Random) -> None:
         self.pass_time(chance.choice((0.1, 0.6, 1.2, 12.0)))
@@ -241,9 +253,7 @@ class World:
             pass
         self.down.add(node.name)
         node.disk.fuse = None
-        for link in self.links:
-            if node in (link.one, link.other):
-                link.cut()
+        self._cut_all(node)
 
     def _start(self, node: SimNode) -> None:
         if node.name not in self.down:
@@ -278,6 +288,7 @@ class World:
         """No more writes, everybody up, all links up: come to rest, then check what must hold."""
         for node in self.nodes:
             node.disk.race = None
+            node.full = False
             self._start(node)
         self._finish(chance)
         for link in self.links:
