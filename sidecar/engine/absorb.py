@@ -32,24 +32,40 @@ class Absorber:
     _left: dict[int, Row] = dataclasses.field(default_factory=dict)
 
     def absorb(self, dirty: Iterable[RelPath]) -> dict[RelPath, Trouble]:
-        """Look at every path and write what changed; ancestors first, and what is there before what has gone, so that a
-        rename is told from a deletion. Returns the paths that could not be looked at, with InUse or Unreachable."""
+        """Look at every path and write what changed. Returns the paths that could not be looked at, with InUse or
+        Unreachable.
+
+        What is there comes first, ancestors before it; then symlinks, which lead to it; then what has gone, so that a
+        rename is told from a deletion, and a release leaves after `current` does.
+        """
         troubles: dict[RelPath, Trouble] = {}
-        gone = [path for path in dirty if not self._tried(path, troubles, only_live=True)]
+        looked = [(path, self._kind(path, troubles)) for path in dirty]
+        for path, kind in looked:
+            if kind in {Kind.FILE, Kind.DIR}:
+                self._tried(path, troubles)
+        for path, kind in looked:
+            if kind is Kind.SYMLINK:
+                self._tried(path, troubles)
+        gone = [path for path, kind in looked if kind is Kind.TOMBSTONE]
         for path in sorted(gone, key=paths.depth, reverse=True):
-            self._tried(path, troubles, only_live=False)
+            self._tried(path, troubles)
         return troubles
 
-    def _tried(self, path: RelPath, troubles: dict[RelPath, Trouble], only_live: bool) -> bool:
+    def _kind(self, path: RelPath, troubles: dict[RelPath, Trouble]) -> Kind | None:
         try:
-            if only_live and self.replica.disk.look(path) is None:
-                return False
+            stat = self.replica.disk.look(path)
+        except Unreachable as error:
+            troubles[path] = error
+            return None
+        return stat.kind if stat is not None else Kind.TOMBSTONE
+
+    def _tried(self, path: RelPath, troubles: dict[RelPath, Trouble]) -> None:
+        try:
             self.refresh(path)
         except Surprise:
             troubles[path] = InUse(path)
         except (InUse, Unreachable) as error:
             troubles[path] = error
-        return True
 
     def refresh(self, path: RelPath) -> Row:
         """The row of `path` as the disk has it now, after a local change, if there was one, is written.
