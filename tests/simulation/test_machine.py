@@ -3,10 +3,14 @@
 .venv/bin/python -m pytest tests/simulation/test_machine.py --hypothesis-seed=1
 """
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
+from sidecar.core import version as versions
+from sidecar.core.entry import Version
+from tests.support.simnode import Wrong
 from tests.support.simworld import Setting, Step, World
 
 NODE = st.integers(0, 2)
@@ -41,7 +45,7 @@ class Nodes(RuleBasedStateMachine):
     def kill(self, node: int, salt: int) -> None:
         self.world.apply(Step("kill", node, 0, salt))
 
-    @rule(node=NODE, what=st.sampled_from(("start", "scan", "wait")), salt=SALT)
+    @rule(node=NODE, what=st.sampled_from(("start", "scan", "wait", "twice", "full")), salt=SALT)
     def carry_on(self, node: int, what: str, salt: int) -> None:
         self.world.apply(Step(what, node, 0, salt))
 
@@ -62,3 +66,16 @@ TestNodes.settings = settings(
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_the_machine_finds_plain_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    def merge(a: Version, b: Version) -> Version:
+        merged = real(a, b)
+        best = versions.winner(merged)
+        return Version(merged.vector, (best,) if best is not None else ())
+
+    real = versions.merge
+    monkeypatch.setattr(versions, "merge", merge)
+    quick = settings(TestNodes.settings, phases=(Phase.generate,), report_multiple_bugs=False)
+    with pytest.raises(Wrong, match="has the heads"):
+        run_state_machine_as_test(Nodes, settings=quick)
