@@ -243,7 +243,7 @@ class Outbox:
     @property
     def cursor(self) -> int:
         """The seq up to which everything is settled at the peer."""
-        if not self.all_offered:
+        if not self.loaded:
             return self._base
         while self._oldest and self.seqs.get(self._oldest[0][1]) != self._oldest[0][0]:
             heapq.heappop(self._oldest)
