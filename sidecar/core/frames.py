@@ -17,7 +17,6 @@ from sidecar.errors import ProtocolViolation
 PROTOCOL: Final = 1
 """Nodes of protocol N talk to N-1 and N."""
 
-MAX_FRAME: Final = 32 * 1024 * 1024
 MAX_ENTRIES: Final = 20_000
 
 
