@@ -1,12 +1,14 @@
 """Frames come back as they were sent; what is none of ours is a protocol violation."""
 
+import enum
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core import frames
-from sidecar.core.entry import NEVER
+from sidecar.core.entry import NEVER, Kind
 from sidecar.core.frames import (
     MAX_ENTRIES,
     Answer,
@@ -52,6 +54,20 @@ RAW = [frames.encode(frame) for frame in FRAMES]
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: type(frame).__name__)
 def test_a_frame_comes_back_as_it_was_sent(frame: Frame) -> None:
     assert frame == frames.decode(frames.encode(frame))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "names"),
+    [
+        ("SMALL LARGE OFFER", Lane),
+        ("NONE STAGED FROM LOSER", How),
+        ("APPLIED KNOWN HELD REFUSED TORN AGAIN WANT BUSY", Outcome),
+        ("TOMBSTONE FILE DIR SYMLINK", Kind),
+    ],
+)
+def test_the_numbers_on_the_wire_stay_what_they_are(numbers: str, names: type[enum.IntEnum]) -> None:
+    """Two versions meet while regions are upgraded one after the other."""
+    assert list(enumerate(numbers.split())) == [(name.value, name.name) for name in names]
 
 
 def test_every_outcome_is_settled_or_comes_again() -> None:

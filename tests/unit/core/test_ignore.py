@@ -88,6 +88,9 @@ def test_a_pattern_of_bytes_that_are_no_text_matches_them() -> None:
 )
 def test_what_lies_in_an_excluded_directory_is_excluded_with_it(within: bool, path: bytes, is_dir: bool) -> None:
     assert within == within_excluded(excluder(["cache/", "*.tmp"]), RelPath(path), is_dir)
+    assert within == within_excluded(
+        lambda at, is_dir: (at.endswith(b"cache") and is_dir) or at == b"a.tmp", RelPath(path), is_dir
+    )
 
 
 @pytest.mark.parametrize("pattern", ["", "/", "//", "!foo", "+ foo", "- ", "[", "foo\\"])

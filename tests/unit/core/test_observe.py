@@ -89,7 +89,7 @@ def test_a_head_says_what_lies_there_and_nothing_that_its_kind_lacks(head: Head)
         ("other bytes under equal stats", False, A_FILE, A_FILE.stat, "b"),
         ("another mode", False, A_FILE, same_but(A_FILE, mode=0o600), "a"),
         ("another mtime", False, A_FILE, same_but(A_FILE, mtime_ns=8), "a"),
-        ("another kind", False, A_FILE, A_DIR.stat, ""),
+        ("another kind", False, A_FILE, same_but(A_FILE, kind=Kind.DIR), ""),
         ("nothing was there", False, A_GRAVE, A_FILE.stat, "a"),
         ("the same directory", True, A_DIR, same_but(A_DIR, mtime_ns=8), ""),
         ("another mode of a directory", False, A_DIR, same_but(A_DIR, mode=0o700), ""),

@@ -1,0 +1,429 @@
+"""What one peer hears of first: a visitor there must never meet a hole or a mix."""
+
+import pytest
+
+from sidecar.core.frames import Answer, Lane, Outcome
+from sidecar.core.outbox import BUSY_RETRY
+from tests.unit.core.facts import deleted, directory, file, symlink
+from tests.unit.core.sender import LARGE, Sender
+
+# -- batches
+
+
+def test_one_change_goes_at_once_and_what_collects_meanwhile_goes_together() -> None:
+    sender = Sender()
+    sender.file("a")
+    assert ["a"] == sender.small()
+    for name in "bcd":
+        sender.file(name)
+    assert (["b", "c", "d"], []) == (sender.small(), sender.small())
+
+
+def test_nothing_goes_before_all_that_the_peer_lacks_is_known() -> None:
+    sender = Sender(loaded=False)
+    sender.file("a")
+    sender.file("b", size=LARGE)
+    sender.offer("c", file(1))
+    assert ([], None, []) == (sender.small(), sender.alone(), sender.offers())
+    sender.box.offers_loaded(3)
+    assert (["a"], ("b", Lane.LARGE), ["c"]) == (sender.small(), sender.alone(), sender.offers())
+
+
+def test_a_batch_holds_so_many_entries() -> None:
+    sender = Sender()
+    for name in "abcde":
+        sender.file(name)
+    assert [["a", "b"], ["c", "d"], ["e"], []] == [sender.small(limit=2) for _ in range(4)]
+
+
+def test_a_batch_ends_with_the_file_that_fills_it() -> None:
+    sender = Sender()
+    for name in "abc":
+        sender.file(name, size=60)
+    assert [["a", "b"], ["c"]] == [sender.small(limit_bytes=100) for _ in range(2)]
+
+
+def test_only_content_that_goes_along_fills_a_batch() -> None:
+    sender = Sender()
+    for name in "abc":
+        sender.file(name, size=60, content=False)
+    assert ["a", "b", "c"] == sender.small(limit_bytes=100)
+
+
+def test_a_path_that_changed_again_goes_once_as_late_as_its_last_change() -> None:
+    sender = Sender()
+    for name in "aba":
+        sender.file(name)
+    assert ["b", "a"] == sender.small()
+
+
+# -- directories
+
+
+def test_a_directory_goes_before_what_is_in_it_though_it_changed_later() -> None:
+    sender = Sender()
+    sender.file("a/b/f")
+    sender.dir("a/b")
+    sender.dir("a")
+    assert ["a", "a/b", "a/b/f"] == sender.small()
+
+
+def test_what_is_in_a_directory_follows_it_in_the_next_batch() -> None:
+    sender = Sender()
+    sender.dir("a")
+    sender.small()
+    sender.file("a/f")
+    assert ["a/f"] == sender.small()
+
+
+def test_a_directory_that_was_to_be_offered_goes_with_what_is_in_it() -> None:
+    sender = Sender()
+    sender.offer("a", directory(1))
+    sender.file("a/f")
+    assert ["a", "a/f"] == sender.small()
+
+
+def test_what_is_in_a_directory_waits_while_that_is_being_offered() -> None:
+    sender = Sender()
+    sender.offer("a", directory(1))
+    sender.offers()
+    sender.file("a/f")
+    assert [] == sender.small()
+    sender.settled(Lane.OFFER)
+    assert ["a/f"] == sender.small()
+
+
+def test_what_is_in_a_directory_waits_while_that_is_put_off() -> None:
+    sender = Sender()
+    sender.dir("a")
+    sender.small()
+    sender.told(Answer(0, Outcome.BUSY), now=0.0)
+    sender.file("a/f")
+    assert [] == sender.small(now=0.0)
+    assert ["a", "a/f"] == sender.small(now=BUSY_RETRY)
+
+
+# -- files that travel alone
+
+
+def test_nothing_waits_for_a_large_file() -> None:
+    sender = Sender()
+    sender.file("large", size=LARGE)
+    sender.file("a")
+    assert ["a"] == sender.small()
+    assert (("large", Lane.LARGE), None) == (sender.alone(), sender.alone())
+
+
+def test_a_large_file_waits_for_its_directory() -> None:
+    sender = Sender()
+    sender.dir("d")
+    sender.file("d/large", size=LARGE)
+    assert sender.alone() is None
+    sender.small()
+    assert sender.alone() is None
+    sender.settled()
+    assert ("d/large", Lane.LARGE) == sender.alone()
+
+
+def test_a_file_goes_alone_when_its_lane_is_free() -> None:
+    sender = Sender()
+    sender.file("large", size=LARGE)
+    assert sender.alone(busy={Lane.LARGE}) is None
+    sender.file("torn")
+    sender.box.live[next(reversed(sender.box.live))].tries = 2
+    assert ("torn", Lane.SMALL) == sender.alone(busy={Lane.LARGE})
+    assert ("large", Lane.LARGE) == sender.alone(busy={Lane.SMALL})
+
+
+def test_a_large_file_that_is_in_flight_does_not_go_again_beside_itself() -> None:
+    sender = Sender()
+    sender.file("large", size=LARGE)
+    sender.alone()
+    sender.file("large", size=LARGE + 1)
+    assert sender.alone() is None
+    sender.settled(Lane.LARGE)
+    assert ("large", Lane.LARGE) == sender.alone()
+
+
+def test_only_the_mode_of_a_large_file_is_small() -> None:
+    sender = Sender()
+    sender.file("large", size=LARGE, content=False)
+    assert (None, ["large"]) == (sender.alone(), sender.small())
+
+
+# -- symlinks
+
+
+def test_a_symlink_goes_after_its_target_and_leans_on_it() -> None:
+    sender = Sender()
+    sender.link("current", "releases/7")
+    sender.dir("releases")
+    sender.dir("releases/7")
+    sender.file("releases/7/page")
+    assert [("releases", 0), ("releases/7", 0), ("releases/7/page", 0), ("current", 1)] == sender.leaning()
+
+
+def test_a_symlink_waits_for_a_large_file_beneath_its_target() -> None:
+    sender = Sender()
+    sender.file("r/video", size=LARGE)
+    sender.link("current", "r")
+    sender.file("other")
+    assert ["other"] == sender.small()
+    sender.alone()
+    assert [] == sender.small()
+    sender.settled(Lane.LARGE)
+    assert [("current", 0)] == sender.leaning()
+
+
+def test_a_symlink_leans_on_the_earliest_batch_in_flight_that_brings_its_target() -> None:
+    sender = Sender()
+    sender.file("elsewhere")
+    sender.small()
+    for name in ("r/1", "r/2"):
+        sender.file(name)
+        sender.small()
+    sender.link("current", "r")
+    assert [("current", 2)] == sender.leaning()
+
+
+def test_a_symlink_waits_for_all_on_the_way_to_its_target() -> None:
+    sender = Sender()
+    sender.file("releases/7/video", size=LARGE)
+    sender.link("current", "releases/7")
+    sender.link("public", "current/css")
+    assert [] == sender.small()
+    sender.alone()
+    sender.settled(Lane.LARGE)
+    assert [("current", 0), ("public", 1)] == sender.leaning()
+
+
+def test_a_symlink_waits_for_what_its_target_was_offered_as() -> None:
+    sender = Sender()
+    sender.offer("r/page", file(1))
+    sender.offers()
+    sender.link("current", "r")
+    assert [] == sender.small()
+    sender.settled(Lane.OFFER, rest=Outcome.WANT)
+    assert [("r/page", 0), ("current", 1)] == sender.leaning()
+
+
+def test_an_offer_beneath_its_target_goes_live_with_a_symlink() -> None:
+    sender = Sender()
+    sender.offer("r/page", file(1))
+    sender.link("current", "r")
+    assert ["r/page", "current"] == sender.small()
+
+
+@pytest.mark.parametrize("target", ["nothing/here", "../outside", "/etc", "current", "../current"])
+def test_a_symlink_that_leads_nowhere_waits_for_nothing(target: str) -> None:
+    sender = Sender()
+    sender.file("large", size=LARGE)
+    sender.link("current", target)
+    assert [("current", 0)] == sender.leaning()
+
+
+def test_a_symlink_waits_for_no_deletion() -> None:
+    sender = Sender()
+    sender.delete("r/page")
+    sender.link("current", "r")
+    assert ["current", "r/page"] == sender.small()
+
+
+def test_a_symlink_does_not_wait_for_what_a_local_writer_of_the_peer_has_open() -> None:
+    sender = Sender()
+    sender.file("r/log")
+    sender.small()
+    sender.told(Answer(0, Outcome.BUSY), now=0.0)
+    sender.link("current", "r")
+    assert [("current", 0)] == sender.leaning()
+
+
+def test_a_symlink_in_its_own_target_travels_with_it() -> None:
+    sender = Sender()
+    sender.dir("r")
+    sender.link("r/self", ".")
+    sender.file("r/page")
+    assert ["r", "r/page", "r/self"] == sorted(sender.small())
+
+
+def test_two_symlinks_in_each_others_targets_travel_together() -> None:
+    sender = Sender()
+    sender.link("a/one", "../b")
+    sender.link("b/two", "../a")
+    assert ["a/one", "b/two"] == sorted(sender.small())
+
+
+# -- deletions
+
+
+def test_deletions_go_deepest_first() -> None:
+    sender = Sender()
+    sender.delete("a", "a/b", "a/b/c", "a/d")
+    assert ["a/b/c", "a/b", "a/d", "a"] == sender.small()
+
+
+def test_a_deletion_waits_for_every_symlink_and_leans_on_it() -> None:
+    sender = Sender()
+    sender.file("releases/7/video", size=LARGE)
+    sender.delete("releases/4")
+    sender.link("current", "releases/7")
+    sender.file("other")
+    assert ["other"] == sender.small()
+    sender.alone()
+    sender.settled(Lane.LARGE)
+    assert [("current", 0), ("releases/4", 2)] == sender.leaning()
+
+
+def test_a_deletion_leans_on_the_symlink_that_is_in_flight() -> None:
+    sender = Sender()
+    sender.link("current", "r")
+    sender.small()
+    sender.delete("old")
+    assert [("old", 1)] == sender.leaning()
+    sender.settled(number=1)
+    sender.delete("older")
+    assert [("older", 0)] == sender.leaning()
+
+
+def test_a_deletion_waits_for_symlinks_that_are_offered() -> None:
+    sender = Sender()
+    sender.offer("current", symlink(1))
+    sender.delete("old")
+    assert [] == sender.small()
+    sender.offers()
+    assert [] == sender.small()
+    sender.settled(Lane.OFFER)
+    assert ["old"] == sender.small()
+
+
+def test_a_deletion_does_not_wait_for_a_symlink_that_the_peer_cannot_take() -> None:
+    sender = Sender()
+    sender.link("current", "r")
+    sender.small()
+    sender.told(Answer(0, Outcome.BUSY), now=0.0)
+    sender.delete("old")
+    assert ["old"] == sender.small(now=0.0)
+
+
+def test_the_deletion_that_leaves_its_old_name_goes_with_a_rename() -> None:
+    sender = Sender()
+    sender.delete("old")
+    sender.file("new", came_from="old")
+    sender.file("other")
+    assert {"new", "old"} <= set(sender.small(limit=2))
+
+
+def test_a_deploy_arrives_in_the_order_in_which_a_visitor_may_see_it() -> None:
+    sender = Sender()
+    for name in ("releases/7", "releases/7/css"):
+        sender.dir(name)
+    for name in ("releases/7/index.html", "releases/7/css/site.css"):
+        sender.file(name)
+    sender.file("releases/7/video", size=LARGE)
+    sender.link("current", "releases/7")
+    sender.delete("releases/4/index.html", "releases/4")
+    assert ["releases/7", "releases/7/css", "releases/7/index.html", "releases/7/css/site.css"] == sender.small()
+    sender.settled()
+    assert (("releases/7/video", Lane.LARGE), []) == (sender.alone(), sender.small())
+    sender.settled(Lane.LARGE)
+    assert ["current", "releases/4/index.html", "releases/4"] == sender.small()
+
+
+# -- a change of kind
+
+
+@pytest.mark.parametrize("kind", ["file", "symlink"])
+def test_what_replaces_a_directory_goes_with_all_that_was_in_it_and_after_that(kind: str) -> None:
+    sender = Sender()
+    sender.file("d", size=1) if kind == "file" else sender.link("d", "e")
+    sender.delete("d/x/y", "d/x", "d/z")
+    sent = sender.small()
+    assert {"d", "d/x", "d/x/y", "d/z"} == set(sent)
+    assert "d" == sent[-1] and sent.index("d/x/y") < sent.index("d/x")
+
+
+def test_a_directory_in_the_place_of_a_file_goes_before_what_is_in_it() -> None:
+    sender = Sender()
+    sender.file("d/x")
+    sender.dir("d")
+    assert ["d", "d/x"] == sender.small()
+
+
+def test_a_large_file_that_replaces_a_directory_waits_until_all_in_it_is_gone() -> None:
+    sender = Sender()
+    sender.file("d", size=LARGE)
+    sender.delete("d/x")
+    assert sender.alone() is None
+    assert ["d/x"] == sender.small()
+    sender.settled()
+    assert ("d", Lane.LARGE) == sender.alone()
+
+
+# -- offers
+
+
+def test_offers_come_in_three_rounds_each_settled_before_the_next() -> None:
+    sender = Sender()
+    sender.offer("gone", deleted(1))
+    sender.offer("current", symlink(1))
+    sender.offer("d", directory(1))
+    sender.offer("d/f", file(1))
+    rounds = []
+    for _ in range(3):
+        rounds.append(sender.offers())
+        assert [] == sender.offers(), "the round is not settled"
+        sender.settled(Lane.OFFER, rest=Outcome.KNOWN)
+    assert [["d", "d/f"], ["current"], ["gone"]] == rounds
+    assert sender.box.idle
+
+
+def test_a_round_goes_in_batches_that_do_not_wait_for_one_another() -> None:
+    sender = Sender()
+    for name in "abc":
+        sender.offer(name, file(1))
+    assert [["a", "b"], ["c"], []] == [sender.offers(limit=2) for _ in range(3)]
+
+
+def test_a_round_is_not_over_before_what_was_wanted_is_there() -> None:
+    sender = Sender()
+    sender.offer("f", file(1))
+    sender.offer("current", symlink(1))
+    sender.offers()
+    sender.settled(Lane.OFFER, rest=Outcome.WANT)
+    assert [] == sender.offers()
+    sender.small()
+    assert [] == sender.offers()
+    sender.settled()
+    assert ["current"] == sender.offers()
+
+
+def test_offered_deletions_go_deepest_first() -> None:
+    sender = Sender()
+    for name in ("a", "a/b", "c", "a/b/c"):
+        sender.offer(name, deleted(1))
+    assert ["a/b/c", "a/b"] == sender.offers(limit=2)
+    assert {"a", "c"} == set(sender.offers(limit=2))
+
+
+def test_deletions_are_not_offered_before_a_symlink_that_goes_live_is_there() -> None:
+    sender = Sender()
+    sender.offer("gone", deleted(1))
+    sender.link("current", "r")
+    assert [] == sender.offers()
+    sender.small()
+    assert [] == sender.offers()
+    sender.settled()
+    assert ["gone"] == sender.offers()
+
+
+def test_what_replaces_a_directory_is_not_offered_before_all_that_was_in_it() -> None:
+    sender = Sender()
+    sender.offer("d", file(1))
+    sender.offer("d/x", deleted(1))
+    sender.offer("f", file(1))
+    assert ["f"] == sender.offers()
+    sender.settled(Lane.OFFER, rest=Outcome.KNOWN)
+    assert (["d/x"], []) == (sender.offers(), sender.offers())
+    assert [] == sender.small()
+    sender.settled(Lane.OFFER)
+    assert ["d"] == sender.small()

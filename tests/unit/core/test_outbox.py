@@ -1,0 +1,404 @@
+"""What one peer still needs, how far it has everything, and what each of its answers does."""
+
+import pytest
+
+from sidecar.core.entry import Head, Kind
+from sidecar.core.frames import Answer, Lane, Outcome
+from sidecar.core.outbox import BUSY_RETRY, PRIVATE_AFTER, TORN_RETRY, TROUBLE_RETRY, Outbox, Round
+from tests.unit.core import facts
+from tests.unit.core.facts import THEIRS, deleted, digest, directory, file, path, symlink, version
+from tests.unit.core.sender import LARGE, Sender
+
+# -- the cursor
+
+
+def test_the_cursor_is_the_peers_own_until_everything_above_it_is_known() -> None:
+    box = Outbox(7, LARGE)
+    box.offer(facts.row("a", version(file(1)), seq=9))
+    assert 7 == box.cursor
+    assert not box.all_offered and not box.idle
+
+
+def test_the_cursor_passes_what_needed_no_offer() -> None:
+    box = Outbox(7, LARGE)
+    box.offers_loaded(12)
+    assert (12, True, True) == (box.cursor, box.all_offered, box.idle)
+
+
+def test_the_cursor_stays_below_the_oldest_that_is_unsettled() -> None:
+    sender = Sender()
+    for name in "abc":
+        sender.file(name)
+        sender.small()
+    sender.settled(number=2)
+    assert 0 == sender.box.cursor
+    sender.settled(number=1)
+    assert 2 == sender.box.cursor
+    sender.settled(number=3)
+    assert (3, True) == (sender.box.cursor, sender.box.idle)
+
+
+def test_a_path_that_changes_again_moves_up_and_holds_the_cursor_no_longer() -> None:
+    sender = Sender()
+    for name in "aba":
+        sender.file(name)
+    assert 1 == sender.box.cursor
+    assert ["b", "a"] == sender.small()
+    sender.told(Answer(1, Outcome.TORN))
+    assert 2 == sender.box.cursor
+
+
+def test_the_cursor_waits_for_what_was_offered() -> None:
+    sender = Sender()
+    sender.offer("a", file(1))
+    sender.file("b")
+    assert not sender.box.all_offered
+    sender.offers()
+    sender.small()
+    sender.settled()
+    assert 0 == sender.box.cursor
+    sender.settled(Lane.OFFER, rest=Outcome.KNOWN)
+    assert (2, True) == (sender.box.cursor, sender.box.all_offered)
+
+
+def test_a_later_offer_does_not_take_the_cursor_back() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.settled()
+    sender.offer("b", file(1))
+    assert (1, False) == (sender.box.cursor, sender.box.all_offered)
+
+
+# -- what is sent of a change
+
+
+@pytest.mark.parametrize(
+    ("why", "stage", "head"),
+    [
+        ("a file's content", True, file(1)),
+        ("a directory has none", False, directory(1)),
+        ("a symlink has none", False, symlink(1)),
+        ("a deletion has none", False, deleted(1)),
+    ],
+)
+def test_what_a_change_brings_along(why: str, stage: bool, head: Head) -> None:
+    sender = Sender()
+    sender.box.change(facts.row("a", version(head)))
+    assert stage == sender.box.live[path("a")].stage, why
+
+
+def test_a_chmod_brings_no_content() -> None:
+    sender = Sender()
+    sender.file("a", content=False)
+    assert not sender.box.live[path("a")].stage
+
+
+def test_a_chmod_of_what_has_not_gone_yet_brings_its_content() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.file("a", content=False)
+    assert sender.box.live[path("a")].stage
+
+
+def test_a_renamed_file_brings_its_old_name_instead_of_content() -> None:
+    sender = Sender()
+    sender.file("new", came_from="old")
+    assert (False, b"old") == (sender.box.live[path("new")].stage, sender.box.live[path("new")].came_from)
+
+
+def test_a_change_takes_the_place_of_what_was_to_be_offered() -> None:
+    sender = Sender()
+    sender.offer("a", file(1))
+    sender.file("a")
+    assert [] == sender.offers()
+    assert ["a"] == sender.small()
+
+
+def test_what_waits_to_go_live_is_not_offered_as_well() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.offer("a", file(1))
+    assert ([], ["a"]) == (sender.offers(), sender.small())
+    sender.settled()
+    assert (2, True) == (sender.box.cursor, sender.box.idle)
+
+
+def test_what_the_peer_sent_itself_is_not_sent_back() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.box.known(facts.row("a", version(file(1)), seq=2))
+    assert ([], 2, True) == (sender.small(), sender.box.cursor, sender.box.idle)
+
+
+def test_a_conflict_that_the_peer_sent_is_offered_for_it_may_lack_the_loser() -> None:
+    sender = Sender()
+    sender.box.known(facts.row("a", version(file(1), file(2, THEIRS, "b")), seq=1))
+    assert ["a"] == sender.offers()
+
+
+# -- answers
+
+
+@pytest.mark.parametrize("outcome", [Outcome.APPLIED, Outcome.KNOWN, Outcome.HELD, Outcome.REFUSED])
+def test_what_is_settled_goes_no_more(outcome: Outcome) -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    assert [] == sender.told(Answer(0, outcome))
+    assert (1, True, [], None) == (sender.box.cursor, sender.box.idle, sender.small(), sender.box.next_due())
+
+
+def test_what_leant_on_something_that_did_not_get_there_goes_again_at_once() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.told(Answer(0, Outcome.AGAIN))
+    assert (["a"], True) == (sender.small(), bool(sender.box.flight(Lane.SMALL, 2)[0].stage))
+
+
+def test_a_torn_file_is_to_be_looked_at_and_goes_again_a_little_later_each_time() -> None:
+    sender = Sender()
+    sender.file("a")
+    now, waits = 1000.0, []
+    for _ in range(PRIVATE_AFTER):
+        assert ["a"] == sender.small(now=now)
+        assert [path("a")] == [item.path for item in sender.told(Answer(0, Outcome.TORN), now=now)]
+        due = sender.box.next_due()
+        assert due is not None
+        assert [] == sender.small(now=due - 0.001)
+        waits.append(due - now)
+        now = due
+    assert [TORN_RETRY * 2, TORN_RETRY * 4] == pytest.approx(waits)
+
+
+def test_a_file_that_is_torn_for_ever_waits_no_longer_than_trouble_does() -> None:
+    sender = Sender()
+    sender.file("a")
+    for _ in range(30):
+        assert sender.small(now=TROUBLE_RETRY) or sender.alone(now=TROUBLE_RETRY)
+        sender.told(Answer(0, Outcome.TORN), now=0.0)
+    assert TROUBLE_RETRY == sender.box.next_due()
+
+
+def test_a_file_that_came_back_torn_twice_goes_alone_from_a_private_copy() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.told(Answer(0, Outcome.TORN))
+    assert ["a"] == sender.small(now=1.0)
+    sender.told(Answer(0, Outcome.TORN))
+    assert [] == sender.small(now=1.0)
+    assert ("a", Lane.SMALL) == sender.alone(now=1.0)
+
+
+def test_a_wanted_file_goes_with_its_content() -> None:
+    sender = Sender()
+    sender.offer("a", file(1))
+    sender.offers()
+    sender.told(Answer(0, Outcome.WANT), lane=Lane.OFFER)
+    assert ["a"] == sender.small()
+    assert sender.box.flight(Lane.SMALL, 1)[0].stage
+
+
+def test_a_rename_that_the_peer_could_not_make_goes_with_its_content() -> None:
+    sender = Sender()
+    sender.file("new", came_from="old")
+    sender.small()
+    sender.told(Answer(0, Outcome.WANT))
+    item = sender.box.live[path("new")]
+    assert (True, None) == (item.stage, item.came_from)
+
+
+def test_the_bytes_of_a_losing_head_go_alone_and_settle_the_path() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.told(Answer(0, Outcome.WANT, digest("b")))
+    assert [] == sender.small()
+    assert ("a", Lane.SMALL) == sender.alone()
+    assert (digest("b"), False) == (sender.box.flight(Lane.SMALL, 2)[0].want, sender.box.flight(Lane.SMALL, 2)[0].stage)
+    sender.settled()
+    assert sender.box.idle
+
+
+def test_a_losing_head_is_sent_though_the_peer_has_sent_this_version_meanwhile() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.box.known(facts.row("a", version(file(1)), seq=1))
+    sender.told(Answer(0, Outcome.WANT, digest("b")))
+    assert 0 == sender.box.cursor
+    assert ("a", Lane.SMALL) == sender.alone()
+
+
+@pytest.mark.parametrize(("seconds", "hint"), [(BUSY_RETRY, ""), (TROUBLE_RETRY, "no space left")])
+def test_what_the_peer_cannot_take_now_is_asked_about_later_and_without_content(seconds: float, hint: str) -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.told(Answer(0, Outcome.BUSY, hint=hint), now=100.0)
+    assert 100.0 + seconds == sender.box.next_due()
+    assert [] == sender.small(now=99.9 + seconds)
+    assert ["a"] == sender.small(now=100.0 + seconds)
+    assert not sender.box.flight(Lane.SMALL, 2)[0].stage
+
+
+def test_each_entry_gets_its_own_answer_and_the_rest_theirs() -> None:
+    sender = Sender()
+    for name in "abc":
+        sender.file(name)
+    sender.small()
+    (torn,) = sender.told(Answer(1, Outcome.TORN), Answer(9, Outcome.TORN))
+    assert (path("b"), {path("b")}) == (torn.path, set(sender.box.seqs))
+
+
+@pytest.mark.parametrize(("lane", "number"), [(Lane.SMALL, 2), (Lane.SMALL, 0), (Lane.LARGE, 1), (Lane.OFFER, 1)])
+def test_an_answer_to_what_is_not_in_flight_is_ignored(lane: Lane, number: int) -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.box.answered(lane, number, Outcome.APPLIED, (), 0.0)
+    assert not sender.box.idle
+
+
+def test_a_second_answer_to_one_batch_is_ignored() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.settled(rest=Outcome.AGAIN)
+    sender.settled()
+    assert ["a"] == sender.small()
+
+
+# -- a path that changes while it is in flight
+
+
+@pytest.mark.parametrize("outcome", [Outcome.APPLIED, Outcome.TORN, Outcome.WANT, Outcome.BUSY, Outcome.AGAIN])
+def test_an_answer_to_an_older_version_settles_nothing_and_changes_nothing(outcome: Outcome) -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.file("a", size=2)
+    assert [] == sender.told(Answer(0, outcome))
+    item = sender.box.live[path("a")]
+    assert (2, 2, True, 0, 0.0, False) == (item.seq, item.size, item.stage, item.tries, item.not_before, item.busy)
+    assert 1 == sender.box.cursor
+
+
+def test_of_two_versions_in_flight_the_newer_ones_answer_counts() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.file("a")
+    sender.small()
+    sender.settled(number=1, rest=Outcome.TORN)
+    assert (2, Kind.FILE) == sender.box.ahead[path("a")]
+    assert not sender.box.idle
+    sender.settled(number=2)
+    assert (True, {}) == (sender.box.idle, sender.box.ahead)
+
+
+def test_of_two_versions_in_flight_the_older_one_may_be_answered_last() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.file("a")
+    sender.small()
+    sender.settled(number=2)
+    sender.settled(number=1, rest=Outcome.AGAIN)
+    assert (True, []) == (sender.box.idle, sender.small())
+
+
+def test_a_file_that_grew_large_in_flight_goes_in_the_large_lane_next() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.file("a", size=LARGE)
+    assert ([], ("a", Lane.LARGE)) == (sender.small(), sender.alone())
+
+
+# -- bytes that are not here
+
+
+def test_bytes_that_are_gone_for_good_settle_the_path() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.told(Answer(0, Outcome.WANT, digest("b")))
+    plan = sender.plan_alone()
+    assert plan is not None
+    assert [] == sender.box.not_here(plan, listed=False, now=0.0)
+    assert sender.box.idle
+
+
+def test_bytes_that_are_on_their_way_here_are_sent_later() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.told(Answer(0, Outcome.WANT, digest("b")))
+    plan = sender.plan_alone()
+    assert plan is not None
+    assert [] == sender.box.not_here(plan, listed=True, now=100.0)
+    assert (False, 100.0 + TROUBLE_RETRY) == (sender.box.idle, sender.box.next_due())
+
+
+def test_a_file_of_which_no_copy_could_be_made_is_to_be_looked_at() -> None:
+    sender = Sender()
+    sender.file("a", size=LARGE)
+    plan = sender.plan_alone()
+    assert plan is not None
+    assert [path("a")] == [item.path for item in sender.box.not_here(plan, listed=False, now=0.0)]
+    assert not sender.box.idle
+
+
+def test_a_path_that_was_given_up_is_settled() -> None:
+    sender = Sender()
+    sender.file("a")
+    sender.box.gone(path("a"))
+    assert (1, True, []) == (sender.box.cursor, sender.box.idle, sender.small())
+    sender.box.gone(path("never"))
+
+
+# -- rounds
+
+
+@pytest.mark.parametrize(
+    ("turn", "head"),
+    [
+        (Round.CONTENT, file(1)),
+        (Round.CONTENT, directory(1)),
+        (Round.SYMLINKS, symlink(1)),
+        (Round.TOMBSTONES, deleted(1)),
+    ],
+)
+def test_an_offer_counts_in_its_round_until_it_is_settled(turn: Round, head: Head) -> None:
+    sender = Sender()
+    sender.offer("a", head)
+    assert [turn] == [each for each in Round if sender.box.offering(each)]
+    sender.offers()
+    sender.settled(Lane.OFFER, rest=Outcome.WANT)
+    sender.small()
+    assert sender.box.offering(turn)
+    sender.settled()
+    assert not any(sender.box.offering(each) for each in Round)
+
+
+def test_what_was_offered_and_then_became_something_else_counts_in_that_round() -> None:
+    sender = Sender()
+    sender.offer("a", symlink(1))
+    sender.delete("a")
+    assert not sender.box.offering(Round.SYMLINKS)
+    assert ["a"] == sender.small()
+
+
+def test_a_batch_in_flight_is_counted_and_known_by_its_number() -> None:
+    sender = Sender()
+    sender.file("a")
+    assert (0, 1) == (sender.box.in_flight(Lane.SMALL), sender.box.next_number(Lane.SMALL))
+    sender.small()
+    assert (1, 0) == (sender.box.in_flight(Lane.SMALL), sender.box.in_flight(Lane.LARGE))
+    assert (2, 1) == (sender.box.next_number(Lane.SMALL), sender.box.next_number(Lane.LARGE))
+    assert [path("a")] == [item.path for item in sender.box.flight(Lane.SMALL, 1)]
+    sender.settled()
+    assert (0, ()) == (sender.box.in_flight(Lane.SMALL), sender.box.flight(Lane.SMALL, 1))
