@@ -38,7 +38,7 @@ _REGIONS = ("msk", "ams")
 
 def new_project() -> str:
     """A name as scripts/clean knows them."""
-    return f"georoot-test-{secrets.token_hex(4)}"
+    return f"{os.environ.get('COMPOSE_PROJECT_NAME') or 'georoot'}-test-{secrets.token_hex(4)}"
 
 
 def free_ports(count: int) -> list[int]:

@@ -91,3 +91,12 @@ def test_nothing_to_delete_is_said(machine: Machine) -> None:
     assert 0 == machine.run("clean", env={"FORCE": "1"}).code
     ran = machine.run("clean")
     assert (0, ["georoot: there is nothing to delete"]) == (ran.code, ran.said)
+
+
+def test_the_copies_of_another_project_and_the_images_they_run_on_stay(machine: Machine) -> None:
+    machine.fake("docker", EVERYTHING.replace('"other other-1"', '"<none>:0.1.0 other"'))
+    ran = machine.run("clean", env={"FORCE": "1", "COMPOSE_PROJECT_NAME": "elsewhere"})
+    assert 0 == ran.code, ran.said
+    assert ["docker image rm --force georoot:0.1.0 georoot-test:0.1.0 httpd:2.4 debian:trixie-slim"] == deletions(
+        ran.calls
+    )
