@@ -178,7 +178,7 @@ class _Chooser:
         return True
 
     def _deletions_beneath(self, path: RelPath) -> bool:
-        for dead in sorted(self._box.dead_beneath(path)):
+        for dead in self._box.dead_beneath(path):
             waiting = self._box.live.get(dead) or self._box.promote(dead)
             if waiting is None:
                 if dead not in self._box.ahead:

@@ -183,7 +183,7 @@ class Outbox:
 
     def dead_beneath(self, path: RelPath) -> list[RelPath]:
         """The unsettled deletions beneath a path."""
-        return [dead for dead in self.tombstones if paths.beneath(dead, path)] if path in self._graves else []
+        return sorted(d for d in self.tombstones if paths.beneath(d, path)) if path in self._graves else []
 
     def _item(self, row: Row) -> Item:
         best = versions.winner(row.version)

@@ -142,5 +142,8 @@ class Disk(Protocol):
     def keep_staged(self, path: RelPath, staged: Staged) -> None:
         """Keep a losing head's bytes among the conflicts. Raises Missing, DiskFull."""
 
+    def keep_also(self, path: RelPath, digest: bytes) -> None:
+        """If these bytes are among the conflicts, for whichever path: a losing head of `path` needs them too."""
+
     def release(self, path: RelPath, digests: tuple[bytes, ...]) -> None:
         """The conflict of `path` no longer needs these bytes: to the trash with them."""

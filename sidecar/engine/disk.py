@@ -255,6 +255,11 @@ class RootDisk:
                 raise Missing from error
             self._index.add_conflict(path, staged.hash, self._now_us())
 
+    def keep_also(self, path: RelPath, digest: bytes) -> None:
+        """Conflicts are kept by hash, and listed by path."""
+        if self.kept(digest):
+            self._index.add_conflict(path, digest, self._now_us())
+
     def release(self, path: RelPath, digests: tuple[bytes, ...]) -> None:
         """From the conflicts to the trash, unless another path needs them."""
         for digest in digests:

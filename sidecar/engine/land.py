@@ -214,11 +214,15 @@ class Lander:
         return Keep.DELETED if best is not None and best.kind is Kind.TOMBSTONE else Keep.REPLACED
 
     def _keep_loser(self, version: Version, staged: Staged | None, entry: Entry) -> None:
-        """Staged bytes that did not win but are a head's are kept."""
-        if staged is None or self.replica.disk.kept(staged.hash):
-            return
-        if any(h.hash == staged.hash for h in versions.losers(version)):
-            self.replica.disk.keep_staged(entry.path, staged)
+        """Staged bytes that did not win but are a head's are kept; those that another path's are kept for both."""
+        disk = self.replica.disk
+        for head in versions.losers(version):
+            if head.kind is not Kind.FILE:
+                continue
+            if staged is not None and staged.hash == head.hash and not disk.kept(head.hash):
+                disk.keep_staged(entry.path, staged)
+            else:
+                disk.keep_also(entry.path, head.hash)
 
     # -- directories
 

@@ -24,8 +24,8 @@ from tests.support.memory_disk import MemoryDisk
 from tests.support.simlink import Link, Receiver, Sender
 from tests.support.simworld import World
 
-HISTORIES: Final = 1500
-DEPLOYS: Final = 150
+HISTORIES: Final = 4000
+DEPLOYS: Final = 400
 
 Break = Callable[[pytest.MonkeyPatch], None]
 

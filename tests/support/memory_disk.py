@@ -397,6 +397,10 @@ class MemoryDisk:
         self._step()
         self.kept_rows.conflicts.add((path, staged.hash))
 
+    def keep_also(self, path: RelPath, digest: bytes) -> None:
+        if self.kept(digest):
+            self.kept_rows.conflicts.add((path, digest))
+
     def release(self, path: RelPath, digests: tuple[bytes, ...]) -> None:
         for digest in digests:
             self.kept_rows.conflicts.discard((path, digest))

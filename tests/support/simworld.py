@@ -444,7 +444,8 @@ def _no_echo(world: World) -> None:
     before = [(node.store.max_seq(), len(node.written)) for node in world.nodes]
     sent = [link.sender.content_sent if link.sender is not None else 0 for link in world.links]
     for node in world.nodes:
-        node.absorb({row.path for row in node.store.rows()} | {p for p in node.disk.files if not excluded(p, False)})
+        known = {row.path for row in node.store.rows()}
+        node.absorb(sorted(known.union(path for path in node.disk.files if not excluded(path, False))))
     world.settle(Random(0))
     if before != [(node.store.max_seq(), len(node.written)) for node in world.nodes]:
         raise Wrong("looking at everything once more wrote rows")

@@ -300,6 +300,18 @@ def test_a_losers_bytes_are_kept_from_the_inbox(bench: Bench) -> None:
         bench.disk.keep_staged(A, staged)
 
 
+def test_bytes_that_two_paths_need_are_kept_until_both_release_them(bench: Bench) -> None:
+    staged = bench.stage(b"a", b"new")
+    bench.disk.keep_also(B, staged.hash)
+    assert not bench.disk.kept(staged.hash)
+    bench.disk.keep_staged(A, staged)
+    bench.disk.keep_also(B, staged.hash)
+    bench.disk.release(A, (staged.hash,))
+    assert bench.disk.kept(staged.hash)
+    bench.disk.release(B, (staged.hash,))
+    assert not bench.disk.kept(staged.hash)
+
+
 @pytest.mark.parametrize(
     "look",
     [lambda disk: disk.digest(A), lambda disk: disk.names(A), lambda disk: disk.set_meta(A, head(b""), _NEVER)],
