@@ -12,7 +12,7 @@ import structlog
 
 from sidecar.core import paths
 from sidecar.core import version as versions
-from sidecar.core.entry import Flag, Head, Kind, Row, Stat
+from sidecar.core.entry import Flag, Head, Kind, Row, Stat, Version
 from sidecar.core.intent import Intent
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.core.ports import InUse, Keep, Surprise, Unreachable
@@ -62,8 +62,8 @@ class Recovery:
                 self._list_trash(losing)
             self._keep_what_came_out(losing)
             for intent in intents:
-                self._applied(intent)
                 self._list_conflicts(intent)
+                self._applied(intent)
             self._index.clear_intents()
         if intents:
             log.info("what a kill interrupted was finished", intents=len(intents))
@@ -86,8 +86,18 @@ class Recovery:
         digest = head.hash if head.kind is Kind.FILE else b""
         flags = self._replica.racy(shown[0]) if shown[0] is not None else Flag(0)
         version = versions.merge(row.version, intent.version)
+        taken = self._taken_away(row, version)
+        if taken:
+            # a local writer was faster than the rename, and nobody saw: what the row says lay here was deleted
+            gone = Head(self._replica.dots.on(version), Kind.TOMBSTONE)
+            version = versions.merge(versions.write(row.version, gone), intent.version)
         # told like any other: after a transaction that failed, links may be up
-        self._replica.commit(Row(intent.path, version, shown[0], digest, row.seq, flags), local=False)
+        self._replica.commit(Row(intent.path, version, shown[0], digest, row.seq, flags), local=taken)
+
+    def _taken_away(self, row: Row, version: Version) -> bool:
+        """Would the row list a head whose bytes lay here and went neither to the conflicts nor to the trash?"""
+        lost = row.stat is not None and row.stat.kind is Kind.FILE and not self._replica.disk.have(row.hash)
+        return lost and any(head.hash == row.hash for head in versions.losers(version))
 
     def _shows(self, intent: Intent, head: Head, stat: Stat | None, row: Row) -> tuple[Stat | None] | None:
         """The stat for the row, in a tuple; None: it was not applied, the peer will send it again."""

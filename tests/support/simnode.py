@@ -162,7 +162,7 @@ class SimNode:
     def _must_be_ours(self, row: Row, dots: set[Dot]) -> None:
         """No echo: what a version of ours says was written here, by a local writer."""
         for head in row.version.heads:
-            if head.dot not in dots or head.kind is Kind.DIR:
+            if head.dot not in dots or head.dot.run != self.replica.dots.run or head.kind is Kind.DIR:
                 continue
             if head.hash == digest_of(HALF):
                 raise Wrong(f"{self.name} made a version of {row.path!r} while it was being written")
@@ -258,10 +258,10 @@ class SimNode:
             self._keep_what_came_out(intents, losing)
             recovery = Recovery(self.replica, cast(WebRoot, None), cast(Index, None), lambda: ROOT, self.now_us)
             for intent in intents:
-                recovery._applied(intent)
                 for head in versions.losers(intent.version):
                     if head.kind is Kind.FILE and head.hash in self.disk.conflicts:
                         self.disk.kept_rows.conflicts.add((intent.path, head.hash))
+                recovery._applied(intent)
         self.intents.clear()
 
     def _owner_of(self, stat: Stat) -> Row | None:

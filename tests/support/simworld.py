@@ -237,9 +237,6 @@ class World:
         """A kill -9 after some step of whatever the node does next, or before it."""
         if node.name in self.down:
             return
-        # a local writer between the look and the rename *and* a kill between that and the commit: the row tells of
-        # neither, and a losing head may stay listed whose bytes that writer took away (nothing is lost)
-        node.disk.race = None
         node.disk.fuse = chance.randrange(4)
         try:
             towards = [link for link in self.links if link.other is node and link.receiver is not None]
