@@ -1,34 +1,6 @@
-"""Two regions for all tests of a session, and for each test a directory of its own in them."""
+"""Container tests want an engine, the image and the test image; `make test` sees to them."""
 
-import re
-from collections.abc import Iterator
+from tests.support.figures import pytest_terminal_summary
+from tests.support.fixtures import engine, project, site
 
-import docker
-import pytest
-
-from tests.support import figures
-from tests.support.compose import Project, Site, two_regions
-
-
-@pytest.fixture(scope="session")
-def project() -> Iterator[Project]:
-    with two_regions() as made:
-        yield made
-
-
-@pytest.fixture
-def site(project: Project, request: pytest.FixtureRequest) -> Site:
-    made = Site(project, re.sub(r"\W+", "-", request.node.name).removeprefix("test_"))
-    made.make()
-    return made
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[docker.DockerClient]:
-    client = docker.from_env()
-    yield client
-    client.close()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    figures.show(terminalreporter)
+__all__ = ["engine", "project", "pytest_terminal_summary", "site"]

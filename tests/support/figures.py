@@ -3,11 +3,11 @@
 import pytest
 
 
-def show(reporter: pytest.TerminalReporter) -> None:
-    """A line for each figure."""
-    reports = [report for outcome in ("passed", "failed") for report in reporter.stats.get(outcome, ())]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A line for each figure; a conftest that imports this has it."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
     measured = [(name, value) for report in reports for name, value in report.user_properties]
     if measured:
-        reporter.section("figures")
+        terminalreporter.section("figures")
     for name, value in measured:
-        reporter.line(f"{name}: {value}")
+        terminalreporter.line(f"{name}: {value}")
