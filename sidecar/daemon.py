@@ -72,6 +72,8 @@ def options_of(settings: Settings) -> Options:
         scan_interval=settings.scan_interval,
         trash_keep=settings.trash_keep,
         trash_max=settings.trash_max,
+        hold_deletions=settings.hold_deletions,
+        hold_changes=settings.hold_changes,
         links_outside=settings.links == "all",
         served_at=settings.served_at,
         found_now=settings.found == "now",

@@ -155,6 +155,10 @@ class Settings(BaseModel):
     """How long replaced and deleted content is kept"""
     trash_max: Size = 10 << 30
     """Size of the trash above which the oldest goes first, but nothing younger than an hour"""
+    hold_deletions: Annotated[int, BeforeValidator(partial(units.whole, least=0, most=10**9))] = 25
+    """Paths gone at a scan, if they are most of the tree too, above which none is deleted elsewhere until `approve`"""
+    hold_changes: Annotated[int, BeforeValidator(partial(units.whole, least=0, most=10**9))] = 10_000
+    """Deletions and replacements of a peer in a minute, if most of the tree too, that are held until `approve`"""
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _one_of("debug", "info", "warning", "error")] = (
         "info"

@@ -29,6 +29,7 @@ class Housekeeping:
 
     Args:
         trash_keep: seconds; trash_max: bytes.
+        expired: called after a round of it.
         racy: look for racy rows; False where the clock of the file system has no grain.
     """
 
@@ -42,6 +43,7 @@ class Housekeeping:
         trash_max: int,
         racy: bool,
         now_us: Callable[[], int],
+        expired: Callable[[], None],
     ) -> None:
         self._root = root
         self._index = index
@@ -50,6 +52,7 @@ class Housekeeping:
         self._trash_max = trash_max
         self._racy = racy
         self._now_us = now_us
+        self._expired = expired
 
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What must run, by name."""
@@ -66,6 +69,7 @@ class Housekeeping:
         """Drops what is older than the limit, then, above the size limit, the oldest that is not young."""
         while True:
             self.expire()
+            self._expired()
             await asyncio.sleep(TRASH)
 
     def expire(self) -> None:

@@ -80,6 +80,7 @@ class Inbound:
         self._settling: set[asyncio.Task[None]] = set()
         self._staging: set[str] = set()
         self._cursor = 0
+        self._closing = False
         self.peer: Hello | None = None
         self.heard_at = time.monotonic()
 
@@ -106,7 +107,8 @@ class Inbound:
             self._landing.abandon(self._region, self._staging)
 
     def close(self, reason: str) -> None:
-        """Say bye and cut the link."""
+        """Say bye and cut the link; what it has still said is not heard any more."""
+        self._closing = True
         self._say(Bye(reason))
         self._channel.close()
 
@@ -115,7 +117,7 @@ class Inbound:
         self._channel.write(encode(frame))
 
     async def _listen(self) -> None:
-        while (raw := await self._channel.read()) is not None:
+        while (raw := await self._channel.read()) is not None and not self._closing:
             self.heard_at = time.monotonic()
             frame = decode(raw)
             self._metrics.frame_received(frame)
@@ -195,7 +197,7 @@ class Inbound:
         order = self._orders[batch.lane]
         answers: list[Answer] = []
         tombstones = {e.path: e for e in batch.entries if _is_tombstone(e) and order.holds(e.leans)}
-        lander = self._landing.lander()
+        lander = self._landing.lander(self._region)
         for start in range(0, len(batch.entries), SLICE):
             part = batch.entries[start : start + SLICE]
             with self._landing.slice(self._region, part, staged):

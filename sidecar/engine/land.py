@@ -1,7 +1,7 @@
 """From an entry of a peer to a row and a change of the root: merge, decide, put it there, look again if surprised."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sidecar.core import found, paths
 from sidecar.core import version as versions
@@ -35,6 +35,18 @@ SURPRISES = 8
 """How often an entry is decided anew because a local writer was faster, before the peer is asked to send it later."""
 
 
+class _Held(Exception):
+    """What an entry would do is held until somebody approves it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+def _nothing_is_held(_size: int) -> str:
+    return ""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Landed:
     """What became of an entry: the outcome for the peer, the hash it is asked for, and why it was held or refused."""
@@ -53,6 +65,8 @@ class Lander:
     resolver: Resolver
     excluded: Excluded
     links_outside: bool = False
+    guard: Callable[[int], str] = _nothing_is_held
+    """may a path that holds so many bytes be deleted or replaced? "", or why it is held"""
     _leaving: Mapping[RelPath, Entry] = dataclasses.field(default_factory=dict)
     _live: set[RelPath] = dataclasses.field(default_factory=set)
     """directories that were live a moment ago; forgotten when a local writer was faster"""
@@ -69,6 +83,8 @@ class Lander:
         for _ in range(SURPRISES):
             try:
                 return self._once(entry, staged)
+            except _Held as held:
+                return Landed(Outcome.HELD, hint=held.why)
             except Surprise:
                 self._live.clear()
                 continue
@@ -176,10 +192,11 @@ class Lander:
 
     def _show(self, row: Row, version: Version, head: Head, source: Source | None, entry: Entry) -> None:
         self._live.discard(row.path)
+        self._ask(row, head)
         if head.kind is Kind.TOMBSTONE:
             self._remove(row, version, entry)
             return
-        self._directories_above(row.path)
+        self.directories_above(row.path)
         if head.kind is not Kind.DIR and row.stat is not None and row.stat.kind is Kind.DIR and self._lives(row.path):
             self._survive(row, version, entry)
             return
@@ -188,6 +205,16 @@ class Lander:
             self._left_with(row.path)
         after = Row(row.path, version, stat, head.hash, row.seq, self.replica.racy(stat))
         self.replica.commit(after, local=False, heard=entry.version)
+
+    def _ask(self, row: Row, head: Head) -> None:
+        """May what lies there go? Mode and mtime alone do not ask. Raises _Held, and the row says so too."""
+        stat = row.stat
+        if stat is None or (stat.kind is head.kind and row.hash == head.hash and stat.target == head.target):
+            return
+        why = self.guard(stat.size)
+        if why:
+            self.replica.store.put_stat(Row(row.path, row.version, stat, row.hash, row.seq, row.flags | Flag.HELD))
+            raise _Held(why)
 
     def _put(self, row: Row, version: Version, head: Head, source: Source | None) -> Stat:
         old, disk = row.stat, self.replica.disk
@@ -226,7 +253,7 @@ class Lander:
 
     # -- directories
 
-    def _directories_above(self, path: RelPath) -> None:
+    def directories_above(self, path: RelPath) -> None:
         """A live path makes every directory above it live: a local write where it was not."""
         for above in paths.ancestors(path):
             if above in self._live:

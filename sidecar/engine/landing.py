@@ -44,6 +44,7 @@ class Landing:
     """Shared by all links of this node.
 
     Args:
+        held: may a region delete or replace a path of so many bytes? "", or why it is held.
         recover: writes the rows that a failed transaction left out though their renames were done.
         attribute: called with the region on whose behalf rows change, "" when that ends.
         trouble: called with (path, hint) for what a peer sent and this node could not do; "" when it could.
@@ -60,6 +61,7 @@ class Landing:
         *,
         excluded: Excluded,
         links_outside: bool,
+        held: Callable[[str, int], str],
         recover: Callable[[], object],
         attribute: Callable[[str], None],
         trouble: Callable[[RelPath, str], None],
@@ -73,6 +75,7 @@ class Landing:
         self._excluded = excluded
         self._links_outside = links_outside
         self._awaited: dict[RelPath, asyncio.Event] = {}
+        self._held = held
         self._recover = recover
         self.unfinished = False
         """a transaction failed with renames done: until `mend`, the rows tell less than the root shows"""
@@ -83,9 +86,16 @@ class Landing:
         """Is this a name that the gate makes a directory of?"""
         return _BATCH.fullmatch(batch) is not None
 
-    def lander(self) -> Lander:
-        """What lands the entries of one batch."""
-        return Lander(self._replica, self._absorber, self._me.resolver, self._excluded, self._links_outside)
+    def lander(self, region: str) -> Lander:
+        """What lands the entries of one batch of `region`."""
+        return Lander(
+            self._replica,
+            self._absorber,
+            self._me.resolver,
+            self._excluded,
+            self._links_outside,
+            lambda size: self._held(region, size),
+        )
 
     async def durable(self) -> None:
         """Returns when everything landed so far survives a power loss."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import time
 from collections.abc import Coroutine, Iterator
@@ -18,6 +19,7 @@ from sidecar.engine.options import PeerOptions
 from sidecar.engine.outbound import Outbound
 from sidecar.engine.replica import Changed
 from sidecar.errors import GeorootError, ProtocolViolation, Retryable
+from sidecar.fs.durable import publish
 from sidecar.link.channel import Channel, open_control
 from sidecar.link.keys import InstalledKeys
 from sidecar.link.master import LinkState, Master, Peer
@@ -69,6 +71,10 @@ class Link:
             changed=self.wake,
         )
 
+    def has(self, seq: int) -> bool:
+        """Has the peer confirmed everything up to `seq`?"""
+        return self.outbound is not None and self.outbound.confirmed(seq)
+
     def wake(self) -> None:
         """There may be something to send."""
         if self.outbound is not None:
@@ -91,6 +97,7 @@ class Link:
         await self._node.scanned.wait()
         while True:
             await self.master.wait_up()
+            await self._node.going.wait()
             began = time.monotonic()
             with self.reported():
                 await self._once()
@@ -167,8 +174,12 @@ class Links:
         self._node = node
         self.links = {peer.region: Link(node, peer, keys, env) for peer in node.options.peers}
         self.incoming: dict[str, set[Inbound]] = {region: set() for region in self.links}
+        self._mark = os.path.join(node.options.state, "paused")
+        if not os.path.exists(self._mark):
+            node.going.set()
         node.on_changed(self._changed)
         node.on_woken(self._wake)
+        node.on_cursors_forgotten(self._ask_anew)
 
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What must run, by name."""
@@ -177,6 +188,7 @@ class Links:
     async def arrived(self, region: str, channel: Channel) -> None:
         """A peer opened its control channel: receive from it until it is closed."""
         await self._node.scanned.wait()
+        await self._node.going.wait()
         inbound = Inbound(
             self._node.me,
             region,
@@ -200,6 +212,18 @@ class Links:
         self.incoming[region].add(inbound)
         self._node.met(inbound.peer)
         self.links[region].master.hurry()
+
+    def pause(self) -> None:
+        """Cut every control channel and open none until `resume`, in the next run too."""
+        publish(self._mark, b"")
+        self._node.going.clear()
+        self.close("it is paused")
+
+    def resume(self) -> None:
+        """Go on."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._mark)
+        self._node.going.set()
 
     def refused(self, region: str, reason: str) -> None:
         """The gate refused what a peer asked for."""
@@ -228,6 +252,12 @@ class Links:
     def _changed(self, changed: Changed, source: str) -> None:
         for link in self.links.values():
             link.changed(changed, source)
+
+    def _ask_anew(self) -> None:
+        """Every peer is to offer what it has: its next hello tells that we have nothing settled."""
+        for inbounds in self.incoming.values():
+            for inbound in tuple(inbounds):
+                inbound.close("everything is to be offered anew")
 
     def _wake(self) -> None:
         for link in self.links.values():

@@ -17,13 +17,14 @@ from sidecar.core.paths import ROOT, RelPath
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.durability import Durability
-from sidecar.engine.housekeeping import Housekeeping
+from sidecar.engine.holds import HoldKind, Holds
+from sidecar.engine.housekeeping import YOUNG_US, Housekeeping
 from sidecar.engine.identity import Identity
 from sidecar.engine.landing import Landing
 from sidecar.engine.offers import Finding
 from sidecar.engine.options import Options
 from sidecar.engine.recover import Recovery
-from sidecar.engine.replica import Changed, Dots, Replica
+from sidecar.engine.replica import Changed, Dots, Replica, on_disk
 from sidecar.engine.scan import Result, Scanner
 from sidecar.engine.watching import Watching
 from sidecar.fs import durable, grain
@@ -67,6 +68,7 @@ class Node:
         self.metrics = metrics
         self._changed: list[Callable[[Changed, str], None]] = []
         self._waiting: list[Callable[[], None]] = []
+        self._forgotten: list[Callable[[], None]] = []
         self._source = ""
         self.excluded = ignore.excluder(options.exclude)
         self.resolver = Resolver(self._link_at, options.served_at.encode())
@@ -84,6 +86,14 @@ class Node:
         self.replica = Replica(index, self.disk, Dots(index.run, now_us), self._told, grain_ns)
         self.absorber = Absorber(self.replica)
         self._recovery = Recovery(self.replica, root, index, self.disk.trash_name, now_us)
+        self.holds = Holds(
+            index,
+            regions=[peer.region for peer in options.peers],
+            scan_limit=options.hold_deletions,
+            change_limit=options.hold_changes,
+            trash_room=self._trash_room,
+            released=self._released,
+        )
         self.troubles: dict[RelPath, str] = {}
         """what a peer sent and this node could not do, with its hint"""
         self.landing = Landing(
@@ -95,6 +105,7 @@ class Node:
             self.durability,
             excluded=self.excluded,
             links_outside=options.links_outside,
+            held=self.holds.change,
             recover=self._recovery.run,
             attribute=self._attribute,
             trouble=self._trouble,
@@ -122,6 +133,7 @@ class Node:
             trash_max=options.trash_max,
             racy=grain_ns > 0,
             now_us=now_us,
+            expired=self.holds.look_again,
         )
         self.finding = Finding(options.region, [peer.region for peer in options.peers])
         self._scan_due = asyncio.Event()
@@ -132,6 +144,8 @@ class Node:
         self.scanning = False
         self.scanned = asyncio.Event()
         """the first scan is over"""
+        self.going = asyncio.Event()
+        """it sends and receives; cleared: it is paused"""
 
     def on_changed(self, told: Callable[[Changed, str], None]) -> None:
         """`told` hears of every row whose version changed, with the region that sent it ("" for none)."""
@@ -140,6 +154,10 @@ class Node:
     def on_woken(self, told: Callable[[], None]) -> None:
         """`told` is called when rows may have changed: the links look for work."""
         self._waiting.append(told)
+
+    def on_cursors_forgotten(self, told: Callable[[], None]) -> None:
+        """`told` is called when the peers are to offer everything anew: their links are cut."""
+        self._forgotten.append(told)
 
     # -- start
 
@@ -182,6 +200,7 @@ class Node:
         self._finding_now = finding
         try:
             self.last_scan = await self._scanner.scan()
+            await self._vanished(self.last_scan.gone)
         finally:
             self._finding_now = False
             self.scanning = False
@@ -193,6 +212,21 @@ class Node:
             differing=self.last_scan.differing,
             seconds=round(self.last_scan.seconds, 3),
         )
+
+    async def _vanished(self, gone: list[RelPath]) -> None:
+        """What a scan did not find was deleted, unless it is most of the tree: then somebody is asked first."""
+        if not self._finding_now:
+            await self.watching.caught_up()  # what was renamed is counted where it is now
+        if gone and not self.holds.scan(sum(1 + self._live_beneath(path) for path in gone)):
+            self._differs(gone)
+        elif not gone:
+            self.holds.scan(0)
+
+    def _live_beneath(self, path: RelPath) -> int:
+        row = self.index.get(path)
+        if row is None or row.stat is None or row.stat.kind is not Kind.DIR:
+            return 0
+        return len(on_disk(self.index.beneath(path)))
 
     def _differs(self, paths: list[RelPath]) -> None:
         if not self._finding_now:
@@ -224,6 +258,7 @@ class Node:
     def offers_end(self, region: str) -> None:
         """A peer has offered everything it has."""
         self.finding.offered.add(region)
+        self.holds.offered(region)
         self.maybe_found()
 
     def maybe_found(self) -> None:
@@ -250,8 +285,29 @@ class Node:
         for told in self._changed:
             told(changed, self._source)
 
+    def wake(self) -> None:
+        """Rows were written by a command."""
+        self._woken()
+
     def _woken(self) -> None:
         for told in self._waiting:
+            told()
+
+    def _trash_room(self, size: int) -> bool:
+        """May so many bytes more go to the trash? What is above the limit goes when it is an hour old, not before."""
+        if self.index.trash_bytes() + size <= self.options.trash_max:
+            return True
+        oldest = self.index.oldest_trash(1)
+        return bool(oldest) and now_us() - oldest[0].at_us > YOUNG_US
+
+    def _released(self, kind: HoldKind) -> None:
+        """What a hold held back is looked at, or asked for, anew."""
+        if kind is HoldKind.SCAN:
+            self.scan_soon()
+            return
+        for peer in self.index.peers():
+            self.index.set_cursor(peer.region, peer.node, peer.epoch, 0)
+        for told in self._forgotten:
             told()
 
     def _attribute(self, region: str) -> None:

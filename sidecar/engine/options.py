@@ -36,6 +36,8 @@ class Options:
     scan_interval: float
     trash_keep: float
     trash_max: int
+    hold_deletions: int
+    hold_changes: int
     links_outside: bool
     served_at: str
     found_now: bool

@@ -154,6 +154,10 @@ class Outbound:
         self._say(Bye(reason))
         self._channel.close()
 
+    def confirmed(self, seq: int) -> bool:
+        """Has the peer confirmed everything up to `seq`?"""
+        return self.box is not None and (self.box.idle or self.box.cursor >= seq)
+
     @property
     def idle(self) -> bool:
         """Has the peer confirmed everything?"""

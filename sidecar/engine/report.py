@@ -10,6 +10,7 @@ from sidecar.core.paths import RelPath
 from sidecar.engine.links import Link, Links
 from sidecar.engine.node import Node, now_us
 from sidecar.engine.status import (
+    HoldStatus,
     NodeState,
     PathProblem,
     PeerStatus,
@@ -56,6 +57,7 @@ class Reporter:
             image=options.image,
             protocol=PROTOCOL,
             state=state,
+            paused=not node.going.is_set(),
             ready=alive and state not in (NodeState.STARTING, NodeState.SCANNING),
             alive=alive,
             uptime=time.monotonic() - self._started,
@@ -65,6 +67,10 @@ class Reporter:
             waits_for=tuple(node.finding.waits_for()) if state is NodeState.FINDING else (),
             pending_local=len(node.watching.dirty.paths) + len(node.watching.dirty.later),
             warnings=tuple(self._warnings()),
+            holds=tuple(
+                HoldStatus(hold.kind.value, hold.why, hold.paths, time.time() - hold.since)
+                for hold in self._node.holds.active.values()
+            ),
             problems=tuple(problems[:LISTED]),
             problem_count=len(problems),
             scan=self._scan(),

@@ -21,12 +21,16 @@ COVER_SLICE = 50
 
 @dataclasses.dataclass(slots=True)
 class Result:
-    """What one scan saw: `special` files, `refused` directories, and how long it took in seconds."""
+    """What one scan saw: `special` files, `refused` directories, and how long it took in seconds.
+
+    `gone` are the paths that rows name and that are not there; of a directory that is gone, it alone.
+    """
 
     files: int = 0
     differing: int = 0
     special: int = 0
     refused: list[RelPath] = dataclasses.field(default_factory=list)
+    gone: list[RelPath] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -34,7 +38,7 @@ class Scanner:
     """Scans on the loop in slices of a few milliseconds.
 
     Args:
-        changed: given the paths of one directory that differ from their rows.
+        changed: given the paths of one directory that differ from their rows, and are there.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Scanner:
                 await asyncio.sleep(0)
         except Missing:
             pass
+        result.differing += len(result.gone)
         result.seconds = time.monotonic() - started
         return result
 
@@ -85,7 +90,7 @@ class Scanner:
             if self._is_excluded(row):
                 self._forget(row)
             else:
-                differing.append(path)
+                result.gone.append(path)
         result.differing += len(differing)
         if differing:
             self._changed(differing)

@@ -54,6 +54,16 @@ class PeerStatus(msgspec.Struct, frozen=True):
     last_contact: float
 
 
+class HoldStatus(msgspec.Struct, frozen=True):
+    """Something that is held back until somebody approves it: `sidecar approve ID`."""
+
+    id: str
+    why: str
+    paths: int
+    age: float
+    """seconds"""
+
+
 class ScanStatus(msgspec.Struct, frozen=True):
     """The last full scan. Times in seconds."""
 
@@ -102,6 +112,7 @@ class Status(msgspec.Struct, frozen=True):
     image: str
     protocol: int
     state: NodeState
+    paused: bool
     ready: bool
     """the web root may be served: the first scan is over and nothing local is broken; never depends on a peer"""
     alive: bool
@@ -116,6 +127,7 @@ class Status(msgspec.Struct, frozen=True):
     """paths with an event that were not looked at yet"""
     warnings: tuple[str, ...]
     """what somebody should look at: a line each, with what to do"""
+    holds: tuple[HoldStatus, ...]
     problems: tuple[PathProblem, ...]
     """at most 100 of them"""
     problem_count: int

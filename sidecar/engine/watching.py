@@ -71,6 +71,8 @@ class Watching:
         self._mend = mend
         self._absorbed = absorbed
         self._wake = asyncio.Event()
+        self._calm = asyncio.Event()
+        self._more = False
         self._hashing: set[asyncio.Task[None]] = set()
         self.dirty = Dirty()
         self.troubles: dict[RelPath, Trouble] = {}
@@ -91,12 +93,22 @@ class Watching:
         """Look at these paths, though no event named them."""
         for path in paths:
             self.dirty.mark(path)
+        self._calm.clear()
         self._wake.set()
 
     @property
     def busy(self) -> bool:
         """Is something marked or being hashed? What somebody has open, or cannot be read, does not count."""
-        return bool(self.dirty.paths or self._hashing)
+        return bool(self.dirty.paths or self._hashing or self._more)
+
+    async def caught_up(self) -> None:
+        """Returns when everything that was written before the call has been looked at.
+
+        What somebody has open then, or cannot be read, is left out.
+        """
+        self._calm.clear()
+        self._read()
+        await self._calm.wait()
 
     def unreadable(self) -> list[tuple[RelPath, Unreachable]]:
         """The paths that cannot be read, each with why."""
@@ -119,6 +131,7 @@ class Watching:
             self._metrics.overflows.inc()
             self._overflowed()
         self.root_lost = self.root_lost or seen.root_lost
+        self._more = seen.more
         if seen.more:
             asyncio.get_running_loop().call_soon(self._read)
         self._wake.set()
@@ -136,6 +149,8 @@ class Watching:
             while self.dirty.paths:
                 self._slice(self.dirty.take(SLICE))
                 await asyncio.sleep(0)
+            if not self.busy:
+                self._calm.set()
 
     async def _woken(self) -> None:
         try:

@@ -22,6 +22,8 @@ def _select(condition: str) -> str:
 _WITH_HASH: Final = _select("WHERE hash = ? AND hash <> x'' ORDER BY at_us DESC LIMIT 1")
 _OF_PATH: Final = _select("WHERE path = ? ORDER BY at_us DESC")
 _OLDEST: Final = _select("ORDER BY at_us LIMIT ?")
+_YOUNGEST: Final = _select("ORDER BY at_us DESC LIMIT ?")
+_BENEATH: Final = "SELECT DISTINCT path FROM trash WHERE path > ? AND path < ? ORDER BY path"
 _SINCE: Final = _select("WHERE at_us >= ? ORDER BY at_us LIMIT ?")
 _CONFLICT_WITH_HASH: Final = "SELECT path, hash, since_us FROM conflicts WHERE hash = ? LIMIT 1"
 _CONFLICTS_OF_PATH: Final = "SELECT path, hash, since_us FROM conflicts WHERE path = ? ORDER BY since_us"
@@ -111,6 +113,14 @@ class KeptTables(Table):
     def oldest_trash(self, limit: int) -> list[Trashed]:
         """What has been in trash/ for the longest, oldest first."""
         return [_trashed(row) for row in self._db.all(_OLDEST, (limit,))]
+
+    def youngest_trash(self, limit: int) -> list[Trashed]:
+        """What came to trash/ last, youngest first."""
+        return [_trashed(row) for row in self._db.all(_YOUNGEST, (limit,))]
+
+    def trash_beneath(self, directory: RelPath) -> list[RelPath]:
+        """Every path beneath a directory of which something lies in trash/, in order."""
+        return [RelPath(path) for (path,) in self._db.all(_BENEATH, (directory + b"/", directory + b"0"))]
 
     def trash_since(self, us: int, limit: int) -> list[Trashed]:
         """What went to trash/ at `us` (µs since 1970) or later, oldest first."""

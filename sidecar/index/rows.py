@@ -155,6 +155,10 @@ class Rows(Table):
         counted = dict(self._db.all("SELECT kind, n FROM row_counts"))
         return {kind: counted.get(kind.value, 0) for kind in Kind}
 
+    def live_count(self) -> int:
+        """How many paths there are in the root."""
+        return sum(n for kind, n in self.counts().items() if kind is not Kind.TOMBSTONE)
+
     def count_since(self, seq: int) -> int:
         """How many rows changed after `seq`."""
         (n,) = self._db.one("SELECT count(*) FROM rows WHERE seq > ?", (seq,)) or (0,)
