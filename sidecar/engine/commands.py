@@ -57,7 +57,7 @@ class Waited(msgspec.Struct, frozen=True):
 
 
 class Commands:
-    """Does what is asked; each may raise GeorootError with what to do instead. Paths are bytes, as a shell gives them."""
+    """Does what is asked; each may raise GeorootError with what to do instead. Paths are as a shell gives them."""
 
     def __init__(self, node: Node, links: Links) -> None:
         self._node = node

@@ -7,6 +7,7 @@ import structlog
 
 from sidecar.core.frames import PROTOCOL, Bye, Frame, Hello
 from sidecar.core.links import Resolver
+from sidecar.core.rollback import rolled_back
 from sidecar.errors import ProtocolViolation, Retryable
 from sidecar.index.store import Index
 
@@ -14,6 +15,10 @@ log = structlog.get_logger(__name__)
 
 CLOCK_WARNING_US = 60_000_000
 """A peer's clock further off than this is reported: it decides who wins a conflict."""
+
+
+def _nobody() -> None:
+    return None
 
 
 @dataclasses.dataclass(slots=True)
@@ -29,6 +34,9 @@ class Identity:
     now_us: Callable[[], int]
     found_done: bool = False
     """everything that the first scan found has a version"""
+    renewed: Callable[[], None] = _nobody
+    """called when a new epoch began: all links are to greet anew"""
+    rollbacks: int = 0
     clock_off_us: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
@@ -58,10 +66,32 @@ class Identity:
             new_index=not self.found_done,
         )
 
+    def check_rollback(self, peer: Hello) -> None:
+        """A peer that has seen more of us than we know of proves that our volume was set back: a new epoch begins.
+
+        Raises:
+            Retryable: it did; every peer is to be greeted anew.
+        """
+        if peer.seen_epoch != self.epoch:
+            return
+        runs = [(run.run, run.first_seq) for run in self.index.runs()]
+        if not rolled_back(runs, self.index.max_seq(), peer.seen_run, peer.seen_seq):
+            return
+        self.rollbacks += 1
+        self.index.renew_epoch(self.now_us())
+        self.index.sync()
+        log.warning("this volume was set back to an older state: the regions compare everything", told_by=peer.region)
+        self.renewed()
+        raise Retryable("this volume was set back to an older state: a new epoch begins")
+
     def met(self, peer: Hello) -> None:
         """A node said hello: remembered with its epoch; a new epoch forgets what we had settled of the old one."""
         self.index.meet(peer.region, peer.node, peer.epoch, peer.run, peer.seq, self.now_us())
         self.peer_clock(peer.region, peer.now_us)
+
+    def heard_of(self, peer: Hello, seq: int) -> None:
+        """The peer says that it has given the seq `seq`: what it must still know of when it comes back."""
+        self.index.heard(peer.region, peer.node, seq, self.now_us())
 
     def settled_of(self, peer: Hello, cursor: int) -> None:
         """The peer says that we settled its rows up to `cursor`."""

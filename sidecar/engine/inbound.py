@@ -81,6 +81,7 @@ class Inbound:
         self._staging: set[str] = set()
         self._cursor = 0
         self._closing = False
+        self._remembered = False
         self.peer: Hello | None = None
         self.heard_at = time.monotonic()
 
@@ -92,8 +93,8 @@ class Inbound:
         """
         raw = await asyncio.wait_for(self._channel.read(), SILENCE)
         self.peer = check_hello(decode(raw) if raw is not None else None, self._region)
-        self._me.met(self.peer)
         self._met(self)
+        # told before it is remembered: a node whose volume was set back learns that from what we saw of it before
         self._say(self._me.hello(self.peer))
         try:
             async with asyncio.TaskGroup() as group:
@@ -121,8 +122,15 @@ class Inbound:
             self.heard_at = time.monotonic()
             frame = decode(raw)
             self._metrics.frame_received(frame)
+            self._remember_peer()
             self._take(frame)
         raise Retryable(f"the link from {self._region} was cut")
+
+    def _remember_peer(self) -> None:
+        """It goes on after our hello, so it is what it said."""
+        if not self._remembered and self.peer is not None:
+            self._remembered = True
+            self._me.met(self.peer)
 
     def _take(self, frame: Frame) -> None:
         match frame:
@@ -138,8 +146,10 @@ class Inbound:
                 ended = self._sent.setdefault((lane, number), asyncio.get_running_loop().create_future())
                 if not ended.done():
                     ended.set_result(status)
-            case Ping(_, cursor, now_us):
+            case Ping(seq, cursor, now_us):
+                assert self.peer is not None
                 self._me.peer_clock(self._region, now_us)
+                self._me.heard_of(self.peer, seq)
                 self._remember(cursor)
             case OffersEnd(cursor):
                 self._remember(cursor)

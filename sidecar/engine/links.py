@@ -180,6 +180,7 @@ class Links:
         node.on_changed(self._changed)
         node.on_woken(self._wake)
         node.on_cursors_forgotten(self._ask_anew)
+        node.me.renewed = self._greet_anew
 
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What must run, by name."""
@@ -258,6 +259,10 @@ class Links:
         for inbounds in self.incoming.values():
             for inbound in tuple(inbounds):
                 inbound.close("everything is to be offered anew")
+
+    def _greet_anew(self) -> None:
+        """This node has a new epoch: every connection was made under the old one."""
+        asyncio.get_running_loop().call_soon(self.close, "it has a new epoch")
 
     def _wake(self) -> None:
         for link in self.links.values():

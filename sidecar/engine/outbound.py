@@ -134,6 +134,7 @@ class Outbound:
         self._say(self._me.hello())
         raw = await asyncio.wait_for(self._channel.read(), SILENCE)
         self.peer = check_hello(decode(raw) if raw is not None else None, self._region)
+        self._me.check_rollback(self.peer)
         cursor = self.peer.cursor if self.peer.seen_epoch == self._me.epoch else 0
         self.box = Outbox(cursor, self._large)
         self.cursor = cursor

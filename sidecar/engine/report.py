@@ -174,6 +174,8 @@ class Reporter:
             yield f"changes cannot be taken up: {node.watching.problem}"
         if not self._sshd.listening:
             yield "sshd does not listen: peers cannot reach this node"
+        if node.me.rollbacks:
+            yield "this volume was set back to an older state: the regions have compared everything since"
         yield node.uid_mismatch
 
     def _of_the_watch(self) -> Iterator[str]:

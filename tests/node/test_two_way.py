@@ -302,6 +302,37 @@ def test_a_region_that_starts_empty_deletes_nothing_at_the_other(tmp_path: Path)
         assert 50 == len(pair.wait_identical())
 
 
+@pytest.mark.parametrize("more", [False, True], ids=["and is quiet", "and goes on to write"])
+def test_a_volume_that_was_set_back_brings_nothing_old_over_something_new(pair: Regions, more: bool) -> None:
+    msk, _ = sides(pair)
+    for name in ("stays", "edited", "deleted"):
+        (msk.html / name).write_text("first")
+    pair.wait_identical()
+    assert 0 == msk.stop()
+    snapshot = msk.volume.with_name("snapshot")
+    subprocess.run(("cp", "-a", msk.volume, snapshot), check=True)
+    msk.start()
+    pair.wait_settled()
+    (msk.html / "edited").write_text("second")
+    (msk.html / "deleted").unlink()
+    (msk.html / "new").write_text("since the snapshot")
+    pair.wait_identical()
+    assert 0 == msk.stop()
+    shutil.rmtree(msk.volume)
+    snapshot.rename(msk.volume)
+    if more:
+        for number in range(20):
+            (msk.html / f"after-{number}").write_text("written after it was set back")
+    msk.start()
+    tree = pair.wait_identical()
+    assert {"stays", "edited", "new"} <= set(tree)
+    assert "deleted" not in tree
+    assert "second" == (msk.html / "edited").read_text()
+    assert any("set back" in warning for warning in msk.status()["warnings"])
+    (msk.html / "last").write_text("x")
+    assert "last" in pair.wait_identical()
+
+
 def test_three_regions_agree(tmp_path: Path) -> None:
     with regions(tmp_path, "msk", "ams", "fra") as three:
         three.start()
