@@ -91,11 +91,11 @@ types: venv ## mypy --strict
 bench: venv ## the figures of the README, measured on the running regions
 	$(BIN)/python -m bench
 
-accept: up venv ## the acceptance on both regions, real content in and out
-	$(BIN)/python -m bench.accept
+accept: venv images test-image ## the acceptance at full size, real content in and out (half an hour)
+	@LEVELS=accept scripts/test
 
-soak: up venv ## random work and faults for long, then: is all of it identical?
-	$(BIN)/python -m bench.soak
+soak: venv images test-image ## random work and faults on both sides for SOAK_MINUTES=10: is all of it identical?
+	@LEVELS=soak scripts/test
 
 # --- housekeeping ---
 

@@ -232,19 +232,17 @@ class Site:
 
 def idle(client: docker.DockerClient, project: str, image: str, volumes: dict[str, str], **options: Any) -> Container:
     """A container that only waits to be told what to do; it is the project's, so it goes with it."""
-    user = options.pop("user", WEB_UID)
+    usual: dict[str, Any] = {"user": WEB_UID, "network_mode": "none"}
     return client.containers.run(
         image,
         ["infinity"],
         entrypoint=["/usr/bin/sleep"],
-        user=user,
         init=True,
         detach=True,
-        network_mode="none",
         volumes={volume: {"bind": where, "mode": "rw"} for volume, where in volumes.items()},
         labels={LABEL: project},
         healthcheck={"test": ["NONE"]},
-        **options,
+        **(usual | options),
     )
 
 
