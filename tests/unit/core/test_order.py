@@ -38,9 +38,12 @@ def test_a_batch_holds_so_many_entries() -> None:
 
 def test_a_batch_ends_with_the_file_that_fills_it() -> None:
     sender = Sender()
-    for name in "abc":
-        sender.file(name, size=60)
-    assert [["a", "b"], ["c"]] == [sender.small(limit_bytes=100) for _ in range(2)]
+    for name in "abcd":
+        sender.file(name, size=60 if name < "c" else 50)
+    assert [["a", "b"], ["c", "d"]] == [sender.small(limit_bytes=100) for _ in range(2)]
+    for name in "efg":
+        sender.file(name, size=50)
+    assert [["e", "f"], ["g"]] == [sender.small(limit_bytes=100) for _ in range(2)]
 
 
 def test_only_content_that_goes_along_fills_a_batch() -> None:
@@ -130,8 +133,11 @@ def test_a_file_goes_alone_when_its_lane_is_free() -> None:
     sender.file("large", size=LARGE)
     assert sender.alone(busy={Lane.LARGE}) is None
     sender.file("torn")
-    sender.box.live[next(reversed(sender.box.live))].tries = 2
-    assert ("torn", Lane.SMALL) == sender.alone(busy={Lane.LARGE})
+    for _ in range(2):
+        sender.small(now=1.0)
+        sender.told(Answer(0, Outcome.TORN))
+    assert sender.alone(busy={Lane.LARGE}) is None, "it is put off"
+    assert ("torn", Lane.SMALL) == sender.alone(now=1.0, busy={Lane.LARGE})
     assert ("large", Lane.LARGE) == sender.alone(busy={Lane.SMALL})
 
 
@@ -212,6 +218,7 @@ def test_an_offer_beneath_its_target_goes_live_with_a_symlink() -> None:
     sender.offer("r/page", file(1))
     sender.link("current", "r")
     assert ["r/page", "current"] == sender.small()
+    assert sender.box.flight(Lane.SMALL, 1)[0].stage, "with its content"
 
 
 @pytest.mark.parametrize("target", ["nothing/here", "../outside", "/etc", "current", "../current"])
@@ -224,9 +231,18 @@ def test_a_symlink_that_leads_nowhere_waits_for_nothing(target: str) -> None:
 
 def test_a_symlink_waits_for_no_deletion() -> None:
     sender = Sender()
-    sender.delete("r/page")
     sender.link("current", "r")
-    assert ["current", "r/page"] == sender.small()
+    sender.delete("r/page")
+    assert [("current", 0), ("r/page", 1)] == sender.leaning()
+
+
+def test_a_symlink_leans_on_what_comes_though_something_else_needs_not_be_waited_for() -> None:
+    sender = Sender()
+    sender.file("r/a")
+    sender.small()
+    sender.delete("r/b")
+    sender.link("current", "r")
+    assert ("current", 1) == sender.leaning()[0]
 
 
 def test_a_symlink_does_not_wait_for_what_a_local_writer_of_the_peer_has_open() -> None:
@@ -280,9 +296,13 @@ def test_a_deletion_leans_on_the_symlink_that_is_in_flight() -> None:
     sender.small()
     sender.delete("old")
     assert [("old", 1)] == sender.leaning()
-    sender.settled(number=1)
+    sender.link("another", "r")
     sender.delete("older")
-    assert [("older", 0)] == sender.leaning()
+    assert [("another", 0), ("older", 1)] == sender.leaning()
+    sender.settled(number=1)
+    sender.settled(number=3)
+    sender.delete("oldest")
+    assert [("oldest", 0)] == sender.leaning()
 
 
 def test_a_deletion_waits_for_symlinks_that_are_offered() -> None:
@@ -307,10 +327,10 @@ def test_a_deletion_does_not_wait_for_a_symlink_that_the_peer_cannot_take() -> N
 
 def test_the_deletion_that_leaves_its_old_name_goes_with_a_rename() -> None:
     sender = Sender()
-    sender.delete("old")
     sender.file("new", came_from="old")
     sender.file("other")
-    assert {"new", "old"} <= set(sender.small(limit=2))
+    sender.delete("old")
+    assert ["new", "old"] == sender.small(limit=2)
 
 
 def test_a_deploy_arrives_in_the_order_in_which_a_visitor_may_see_it() -> None:
@@ -340,6 +360,36 @@ def test_what_replaces_a_directory_goes_with_all_that_was_in_it_and_after_that(k
     sent = sender.small()
     assert {"d", "d/x", "d/x/y", "d/z"} == set(sent)
     assert "d" == sent[-1] and sent.index("d/x/y") < sent.index("d/x")
+
+
+def test_what_was_in_a_directory_does_not_go_without_what_replaces_it() -> None:
+    sender = Sender()
+    sender.file("d")
+    sender.small()
+    sender.told(Answer(0, Outcome.BUSY), now=0.0)
+    sender.delete("d/x")
+    assert [] == sender.small(now=0.0)
+    assert ["d/x", "d"] == sender.small(now=BUSY_RETRY)
+
+
+def test_what_replaces_a_directory_waits_while_a_deletion_in_that_is_put_off() -> None:
+    sender = Sender()
+    sender.delete("d/x")
+    sender.small()
+    sender.told(Answer(0, Outcome.BUSY), now=0.0)
+    sender.file("d")
+    assert [] == sender.small(now=0.0)
+    assert ["d/x", "d"] == sender.small(now=BUSY_RETRY)
+
+
+@pytest.mark.parametrize("size", [1, LARGE])
+def test_offered_deletions_go_live_with_what_replaces_their_directory_and_wait_for_no_symlink(size: int) -> None:
+    sender = Sender()
+    sender.offer("d/x", deleted(1))
+    sender.offer("current", symlink(1))
+    sender.file("d", size=size)
+    assert sender.alone() is None
+    assert (["d/x", "d"] if size < LARGE else ["d/x"]) == sender.small()
 
 
 def test_a_directory_in_the_place_of_a_file_goes_before_what_is_in_it() -> None:
@@ -416,13 +466,38 @@ def test_deletions_are_not_offered_before_a_symlink_that_goes_live_is_there() ->
     assert ["gone"] == sender.offers()
 
 
+def test_offered_deletions_wait_for_no_file_that_goes_live() -> None:
+    sender = Sender()
+    sender.offer("gone", deleted(1))
+    sender.file("f")
+    assert ["gone"] == sender.offers()
+
+
+def test_a_symlink_that_became_a_file_holds_no_deletion_up() -> None:
+    sender = Sender()
+    sender.link("current", "r")
+    sender.file("current")
+    sender.offer("gone", deleted(1))
+    assert ["gone"] == sender.offers()
+
+
+def test_a_large_file_that_was_offered_and_wanted_goes_in_its_lane() -> None:
+    sender = Sender()
+    sender.offer("large", file(1, size=LARGE))
+    sender.offers()
+    sender.settled(Lane.OFFER, rest=Outcome.WANT)
+    assert ([], ("large", Lane.LARGE)) == (sender.small(), sender.alone())
+
+
 def test_what_replaces_a_directory_is_not_offered_before_all_that_was_in_it() -> None:
     sender = Sender()
     sender.offer("d", file(1))
     sender.offer("d/x", deleted(1))
     sender.offer("f", file(1))
-    assert ["f"] == sender.offers()
-    sender.settled(Lane.OFFER, rest=Outcome.KNOWN)
+    sender.offer("current", symlink(1))
+    for name in ("f", "current"):
+        assert ([name], []) == (sender.offers(), sender.small())
+        sender.settled(Lane.OFFER, rest=Outcome.KNOWN)
     assert (["d/x"], []) == (sender.offers(), sender.offers())
     assert [] == sender.small()
     sender.settled(Lane.OFFER)

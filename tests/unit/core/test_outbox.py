@@ -14,9 +14,9 @@ from tests.unit.core.sender import LARGE, Sender
 
 def test_the_cursor_is_the_peers_own_until_everything_above_it_is_known() -> None:
     box = Outbox(7, LARGE)
+    assert (7, False, False) == (box.cursor, box.all_offered, box.idle)
     box.offer(facts.row("a", version(file(1)), seq=9))
-    assert 7 == box.cursor
-    assert not box.all_offered and not box.idle
+    assert (7, False, False) == (box.cursor, box.all_offered, box.idle)
 
 
 def test_the_cursor_passes_what_needed_no_offer() -> None:
@@ -91,6 +91,7 @@ def test_what_a_change_brings_along(why: str, stage: bool, head: Head) -> None:
 def test_a_chmod_brings_no_content() -> None:
     sender = Sender()
     sender.file("a", content=False)
+    sender.file("a", content=False)
     assert not sender.box.live[path("a")].stage
 
 
@@ -113,6 +114,23 @@ def test_a_change_takes_the_place_of_what_was_to_be_offered() -> None:
     sender.file("a")
     assert [] == sender.offers()
     assert ["a"] == sender.small()
+
+
+def test_an_offer_takes_the_place_of_another_in_an_earlier_or_later_round() -> None:
+    sender = Sender()
+    sender.offer("a", symlink(1))
+    sender.offer("a", file(1))
+    assert ["a"] == sender.offers()
+    sender.settled(Lane.OFFER)
+    assert ([], True) == (sender.offers(), sender.box.idle)
+
+
+def test_a_path_that_is_there_again_is_no_deletion() -> None:
+    sender = Sender()
+    sender.delete("d/x")
+    assert [b"d/x"] == sender.box.dead_beneath(path("d"))
+    sender.file("d/x")
+    assert [] == sender.box.dead_beneath(path("d"))
 
 
 def test_what_waits_to_go_live_is_not_offered_as_well() -> None:
@@ -227,9 +245,13 @@ def test_a_losing_head_is_sent_though_the_peer_has_sent_this_version_meanwhile()
     sender.file("a")
     sender.small()
     sender.box.known(facts.row("a", version(file(1)), seq=1))
+    assert 1 == sender.box.cursor
     sender.told(Answer(0, Outcome.WANT, digest("b")))
     assert 0 == sender.box.cursor
     assert ("a", Lane.SMALL) == sender.alone()
+    sender.box.known(facts.row("a", version(file(1)), seq=1))
+    sender.told(Answer(0, Outcome.AGAIN))
+    assert not sender.box.idle
 
 
 @pytest.mark.parametrize(("seconds", "hint"), [(BUSY_RETRY, ""), (TROUBLE_RETRY, "no space left")])
@@ -294,7 +316,7 @@ def test_of_two_versions_in_flight_the_newer_ones_answer_counts() -> None:
     sender.small()
     sender.settled(number=1, rest=Outcome.TORN)
     assert (2, Kind.FILE) == sender.box.ahead[path("a")]
-    assert not sender.box.idle
+    assert ([], False) == (sender.small(), sender.box.idle)
     sender.settled(number=2)
     assert (True, {}) == (sender.box.idle, sender.box.ahead)
 
@@ -308,6 +330,17 @@ def test_of_two_versions_in_flight_the_older_one_may_be_answered_last() -> None:
     sender.settled(number=2)
     sender.settled(number=1, rest=Outcome.AGAIN)
     assert (True, []) == (sender.box.idle, sender.small())
+
+
+def test_the_answer_to_an_offer_is_not_taken_for_that_to_a_batch() -> None:
+    sender = Sender()
+    sender.offer("a", file(1))
+    sender.offers()
+    sender.file("a")
+    sender.small()
+    sender.settled(Lane.OFFER, number=1)
+    assert (1, Kind.FILE) == sender.box.ahead[path("a")]
+    assert not sender.box.idle
 
 
 def test_a_file_that_grew_large_in_flight_goes_in_the_large_lane_next() -> None:
