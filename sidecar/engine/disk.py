@@ -1,9 +1,12 @@
 """The web root as the engine's port: `core.ports.Disk` over `sidecar.fs`; trash and conflicts listed in the index."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
+
+import structlog
 
 from sidecar.core import paths
 from sidecar.core.entry import Head, Kind, Stat
@@ -24,9 +27,12 @@ from sidecar.core.ports import (
     Surprise,
     Unreachable,
 )
+from sidecar.errors import GeorootError
 from sidecar.fs import apply, faults, keep, stage
 from sidecar.fs.root import WebRoot
 from sidecar.index.store import Index
+
+log = structlog.get_logger(__name__)
 
 REMEMBERED: Final = 1000
 """How many hashes made ahead, and paths that somebody has open, are remembered."""
@@ -261,16 +267,24 @@ class RootDisk:
             self._index.add_conflict(path, digest, self._now_us())
 
     def release(self, path: RelPath, digests: tuple[bytes, ...]) -> None:
-        """From the conflicts to the trash, unless another path needs them."""
+        """From the conflicts to the trash, unless another path needs them: listed now, moved when that is committed."""
         for digest in digests:
             if not self._index.drop_conflict(path, digest):
                 continue  # another path's conflict needs the same bytes
-            kept = keep.conflict_name(digest)
-            stat = self._root.conflicts.lstat(kept)
+            stat = self._root.conflicts.lstat(keep.conflict_name(digest))
             if stat is not None:
                 name = self.trash_name()
-                keep.conflict_to_trash(self._root, digest, name)
                 self._list_trash(name, path, Out(stat, digest, Keep.CONFLICT))
+                self._index.after_commit(functools.partial(self._release, name, digest))
+
+    def _release(self, name: RelPath, digest: bytes) -> None:
+        if self._index.has_conflict(digest):
+            self._index.drop_trash(name)  # listed for another path since
+            return
+        try:
+            keep.conflict_to_trash(self._root, digest, name)
+        except GeorootError as error:
+            log.warning("bytes of a conflict stay where they are until the next start", name=name, why=str(error))
 
     def trash_name(self) -> RelPath:
         """A fresh name in the trash: the hour, then the moment."""

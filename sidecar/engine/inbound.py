@@ -210,7 +210,8 @@ class Inbound:
         lander = self._landing.lander(self._region)
         for start in range(0, len(batch.entries), SLICE):
             part = batch.entries[start : start + SLICE]
-            with self._landing.slice(self._region, part, staged):
+            await self._landing.in_order([entry.path for entry in part])
+            with self._landing.slice(self._region, part, staged, tombstones):
                 for index, entry in enumerate(part, start):
                     answer = self._one(lander, order, index, entry, staged, tombstones)
                     answers.append(answer)

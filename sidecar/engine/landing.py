@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
@@ -11,7 +11,7 @@ from sidecar.core.frames import Batch, Entry, How
 from sidecar.core.ignore import Excluded
 from sidecar.core.intent import Intent
 from sidecar.core.paths import RelPath
-from sidecar.core.ports import Staged
+from sidecar.core.ports import InUse, Staged, Surprise, Unreachable
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.durability import Durability
@@ -46,6 +46,8 @@ class Landing:
     Args:
         held: may a region delete or replace a path of so many bytes? "", or why it is held.
         recover: writes the rows that a failed transaction left out though their renames were done.
+        rows_lost: called when rows that the links were told of were taken back.
+        in_order: awaited before entries land on paths, so that what was written here earlier is taken up before.
         attribute: called with the region on whose behalf rows change, "" when that ends.
         trouble: called with (path, hint) for what a peer sent and this node could not do; "" when it could.
     """
@@ -63,6 +65,8 @@ class Landing:
         links_outside: bool,
         held: Callable[[str, int], str],
         recover: Callable[[], object],
+        rows_lost: Callable[[], None],
+        in_order: Callable[[Iterable[RelPath]], Awaitable[None]],
         attribute: Callable[[str], None],
         trouble: Callable[[RelPath, str], None],
     ) -> None:
@@ -77,6 +81,8 @@ class Landing:
         self._awaited: dict[RelPath, asyncio.Event] = {}
         self._held = held
         self._recover = recover
+        self._rows_lost = rows_lost
+        self.in_order = in_order
         self.unfinished = False
         """a transaction failed with renames done: until `mend`, the rows tell less than the root shows"""
         self._attribute = attribute
@@ -174,22 +180,54 @@ class Landing:
     # -- rows
 
     @contextmanager
-    def slice(self, region: str, part: tuple[Entry, ...], staged: dict[bytes, Staged]) -> Iterator[None]:
-        """The entries of `part` land inside: what is intended is committed before, the rows after, in one go each."""
-        index = self._me.index
+    def slice(
+        self, region: str, part: tuple[Entry, ...], staged: dict[bytes, Staged], leaving: Mapping[RelPath, Entry]
+    ) -> Iterator[None]:
+        """The entries of `part` land inside: what is intended is committed before, the rows after, in one go each.
+
+        `leaving` are the tombstones of the batch, by path: what one of them gives up to a rename is intended with it.
+        """
+        index, root = self._me.index, self._root
         self.mend()
-        with index.transaction():
-            index.intend([self._intent(entry, staged.get(entry.name or entry.path)) for entry in part])
+        gives_up = [
+            leaving[path] for entry in part if entry.how is How.FROM and (path := RelPath(entry.name)) in leaving
+        ]
+        intended = {entry.path: entry for entry in (*gives_up, *part)}
+        with self._committed():
+            # the intents are made of rows: what was written here before is in them
+            with index.transaction(), root.holding():
+                self._look_first(intended)
+            with index.transaction():
+                index.intend([self._intent(e, staged.get(e.name or e.path)) for e in intended.values()])
         self._attribute(region)
-        self.unfinished = True
-        root = self._root
         try:
-            with index.transaction(), root.holding(), root.inbox.holding(), root.trash.holding():
+            with (
+                self._committed(),
+                index.transaction(),
+                root.holding(),
+                root.inbox.holding(),
+                root.trash.holding(),
+            ):
+                self.unfinished = True
                 yield
-                index.clear_intents([entry.path for entry in part])
+                index.clear_intents(intended)
             self.unfinished = False
         finally:
             self._attribute("")
+
+    @contextmanager
+    def _committed(self) -> Iterator[None]:
+        """A transaction that fails takes back rows that the links have been told of."""
+        try:
+            yield
+        except BaseException:
+            self._rows_lost()
+            raise
+
+    def _look_first(self, paths: Iterable[RelPath]) -> None:
+        for path in paths:
+            with suppress(InUse, Surprise, Unreachable):
+                self._absorber.refresh(path)
 
     def mend(self) -> None:
         """Finish what a failed transaction left. Raises IndexFull, IndexBusy: it cannot be done yet."""

@@ -31,6 +31,8 @@ RESTART: Final = Backoff(first=0.2, limit=30.0)
 STEADY: Final = 30.0
 """Seconds after which a control channel counts as good: the next failure starts with the shortest delay."""
 
+PAUSED: Final = "it is paused"
+
 
 def delay(backoff: Backoff, attempt: int) -> float:
     """Seconds before `attempt`, spread so that two nodes do not meet in step."""
@@ -133,6 +135,9 @@ class Link:
     def _met(self, outbound: Outbound) -> None:
         self.problem = ""
         assert outbound.peer is not None
+        if not self._node.going.is_set():  # it was being opened when the pause began
+            outbound.close(PAUSED)
+            return
         log.info("link up", peer=self.peer.region, node=outbound.peer.node, image=outbound.peer.image)
         self._node.met(outbound.peer)
 
@@ -180,6 +185,7 @@ class Links:
         node.on_changed(self._changed)
         node.on_woken(self._wake)
         node.on_cursors_forgotten(self._ask_anew)
+        node.on_rows_lost(self._begin_anew)
         node.me.renewed = self._greet_anew
 
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
@@ -207,6 +213,9 @@ class Links:
 
     def _met(self, region: str, inbound: Inbound) -> None:
         assert inbound.peer is not None
+        if not self._node.going.is_set():
+            inbound.close(PAUSED)
+            return
         # a node has one link: what was left of an earlier connection is over
         for old in [one for one in self.incoming[region] if one.peer and one.peer.node == inbound.peer.node]:
             old.close("the same node connected anew")
@@ -218,7 +227,7 @@ class Links:
         """Cut every control channel and open none until `resume`, in the next run too."""
         publish(self._mark, b"")
         self._node.going.clear()
-        self.close("it is paused")
+        self.close(PAUSED)
 
     def resume(self) -> None:
         """Go on."""
@@ -263,6 +272,12 @@ class Links:
     def _greet_anew(self) -> None:
         """This node has a new epoch: every connection was made under the old one."""
         asyncio.get_running_loop().call_soon(self.close, "it has a new epoch")
+
+    def _begin_anew(self) -> None:
+        """What the outboxes know is not what is stored: they are made anew, at once."""
+        for link in self.links.values():
+            if link.outbound is not None:
+                link.outbound.close("its index could not be written")
 
     def _wake(self) -> None:
         for link in self.links.values():

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -17,7 +17,7 @@ from sidecar.core.paths import ROOT, RelPath
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.durability import Durability
-from sidecar.engine.holds import HoldKind, Holds
+from sidecar.engine.holds import Holds
 from sidecar.engine.housekeeping import YOUNG_US, Housekeeping
 from sidecar.engine.identity import Identity
 from sidecar.engine.landing import Landing
@@ -26,6 +26,7 @@ from sidecar.engine.options import Options
 from sidecar.engine.recover import Recovery
 from sidecar.engine.replica import Changed, Dots, Replica, on_disk
 from sidecar.engine.scan import Result, Scanner
+from sidecar.engine.status import HoldKind
 from sidecar.engine.watching import Watching
 from sidecar.fs import durable, grain
 from sidecar.fs.root import WebRoot
@@ -37,6 +38,11 @@ log = structlog.get_logger(__name__)
 
 DATED_AT_ONCE: Final = 500
 """Found paths that get their version in one transaction."""
+ROOT_LOOK: Final = 2.0
+"""Seconds between two looks at whether the web root is still the one that was opened."""
+HELD_SCAN: Final = 5.0
+"""Seconds between two scans while one is held, so that putting the files back ends it; or longer, where a scan takes
+more than a tenth of that."""
 
 
 def now_us() -> int:
@@ -69,6 +75,7 @@ class Node:
         self._changed: list[Callable[[Changed, str], None]] = []
         self._waiting: list[Callable[[], None]] = []
         self._forgotten: list[Callable[[], None]] = []
+        self._lost: list[Callable[[], None]] = []
         self._source = ""
         self.excluded = ignore.excluder(options.exclude)
         self.resolver = Resolver(self._link_at, options.served_at.encode())
@@ -84,16 +91,17 @@ class Node:
         )
         grain_ns = grain.clock_grain_ns(root)
         self.replica = Replica(index, self.disk, Dots(index.run, now_us), self._told, grain_ns)
-        self.absorber = Absorber(self.replica)
-        self._recovery = Recovery(self.replica, root, index, self.disk.trash_name, now_us)
         self.holds = Holds(
             index,
+            os.path.join(options.state, "holds"),
             regions=[peer.region for peer in options.peers],
             scan_limit=options.hold_deletions,
             change_limit=options.hold_changes,
             trash_room=self._trash_room,
             released=self._released,
         )
+        self.absorber = Absorber(self.replica, self.holds.withheld)
+        self._recovery = Recovery(self.replica, root, index, self.disk.trash_name, now_us)
         self.troubles: dict[RelPath, str] = {}
         """what a peer sent and this node could not do, with its hint"""
         self.landing = Landing(
@@ -107,6 +115,8 @@ class Node:
             links_outside=options.links_outside,
             held=self.holds.change,
             recover=self._recovery.run,
+            rows_lost=self._rows_lost,
+            in_order=self._in_order,
             attribute=self._attribute,
             trouble=self._trouble,
         )
@@ -122,6 +132,7 @@ class Node:
             overflowed=self.scan_soon,
             arrived=self.landing.arrived,
             mend=self.landing.mend,
+            rows_lost=self._rows_lost,
             absorbed=self._woken,
         )
         self._scanner = Scanner(root, index, self.watcher, self.excluded, self._differs)
@@ -144,6 +155,8 @@ class Node:
         self.scanning = False
         self.scanned = asyncio.Event()
         """the first scan is over"""
+        self.found = asyncio.Event()
+        """what a new index met has become this node's own"""
         self.going = asyncio.Event()
         """it sends and receives; cleared: it is paused"""
 
@@ -155,6 +168,10 @@ class Node:
         """`told` is called when rows may have changed: the links look for work."""
         self._waiting.append(told)
 
+    def on_rows_lost(self, told: Callable[[], None]) -> None:
+        """`told` is called when rows were taken back that it was told of."""
+        self._lost.append(told)
+
     def on_cursors_forgotten(self, told: Callable[[], None]) -> None:
         """`told` is called when the peers are to offer everything anew: their links are cut."""
         self._forgotten.append(told)
@@ -164,6 +181,7 @@ class Node:
     def recover(self) -> None:
         """Finish what a kill interrupted: before anything else looks at the root."""
         self._recovery.run()
+        self._recovery.release_conflicts()
         self._recovery.clean_inbox()
 
     async def first_scan(self) -> None:
@@ -173,7 +191,7 @@ class Node:
         self.watching.start()
         await self._scan(finding=self.index.finding)
         if not self.index.finding:
-            self.me.found_done = True
+            self._found_done()
         self.scanned.set()
         self.maybe_found()
         self._woken()
@@ -185,11 +203,27 @@ class Node:
         await self.first_scan()
         while True:
             try:
-                await asyncio.wait_for(self._scan_due.wait(), self.options.scan_interval)
+                await asyncio.wait_for(self._scan_due.wait(), self._scan_pause())
             except TimeoutError:
                 pass
             self._scan_due.clear()
             await self._scan(finding=False)
+
+    def _scan_pause(self) -> float:
+        if HoldKind.SCAN not in self.holds.active or self.last_scan is None:
+            return self.options.scan_interval
+        return min(self.options.scan_interval, max(HELD_SCAN, 10 * self.last_scan.seconds))
+
+    async def rooted(self) -> None:
+        """Look at the way to the web root for as long as it leads to the one that was opened.
+
+        Raises:
+            EnvironmentFault: it does not any more; what is missing there was not deleted.
+        """
+        while True:
+            if await asyncio.to_thread(self.root.is_replaced):
+                raise self.root.lost()
+            await asyncio.sleep(ROOT_LOOK)
 
     def scan_soon(self) -> None:
         """Events were lost: look at everything."""
@@ -200,7 +234,10 @@ class Node:
         self._finding_now = finding
         try:
             self.last_scan = await self._scanner.scan()
-            await self._vanished(self.last_scan.gone)
+            await self._caught_up()
+            self._differs(self.last_scan.links)
+            await self._caught_up()
+            self._vanished(self.last_scan.gone)
         finally:
             self._finding_now = False
             self.scanning = False
@@ -213,14 +250,14 @@ class Node:
             seconds=round(self.last_scan.seconds, 3),
         )
 
-    async def _vanished(self, gone: list[RelPath]) -> None:
-        """What a scan did not find was deleted, unless it is most of the tree: then somebody is asked first."""
+    async def _caught_up(self) -> None:
         if not self._finding_now:
-            await self.watching.caught_up()  # what was renamed is counted where it is now
-        if gone and not self.holds.scan(sum(1 + self._live_beneath(path) for path in gone)):
+            await self.watching.caught_up()
+
+    def _vanished(self, gone: list[RelPath]) -> None:
+        """What a scan did not find was deleted, unless it is most of the tree: then somebody is asked first."""
+        if not self.holds.scan(gone, sum(1 + self._live_beneath(path) for path in gone)):
             self._differs(gone)
-        elif not gone:
-            self.holds.scan(0)
 
     def _live_beneath(self, path: RelPath) -> int:
         row = self.index.get(path)
@@ -273,10 +310,14 @@ class Node:
                 for row in rows[start : start + DATED_AT_ONCE]:
                     self.replica.commit(found.dated(row, self.replica.dots.run, now_us()), local=True)
         self.index.found_done()
-        self.me.found_done = True
+        self._found_done()
         if rows:
             log.info("what the first scan found is ours now", paths=len(rows))
         self._woken()
+
+    def _found_done(self) -> None:
+        self.me.found_done = True
+        self.found.set()
 
     # -- ports and callbacks
 
@@ -291,6 +332,14 @@ class Node:
 
     def _woken(self) -> None:
         for told in self._waiting:
+            told()
+
+    async def _in_order(self, paths: Iterable[RelPath]) -> None:
+        await self.watching.in_order(paths)
+
+    def _rows_lost(self) -> None:
+        """A transaction failed: the links were told of rows that are no more, and begin anew from what is stored."""
+        for told in self._lost:
             told()
 
     def _trash_room(self, size: int) -> bool:

@@ -90,6 +90,7 @@ class Outbound:
         self._wake = asyncio.Event()
         self._offers_due = 0.0
         self._said_end = False
+        self._closed = False
         self._alone: set[Lane] = set()
         self._said_at: dict[tuple[Lane, int], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -151,7 +152,8 @@ class Outbound:
                 task.cancel()
 
     def close(self, reason: str) -> None:
-        """Say bye and cut the link."""
+        """Say bye and cut the link; nothing more is sent over it."""
+        self._closed = True
         self._say(Bye(reason))
         self._channel.close()
 
@@ -241,7 +243,7 @@ class Outbound:
 
     async def _send_all(self, box: Outbox) -> None:
         sent = True
-        while sent:
+        while sent and not self._closed:
             sent = self._send_one(box)
             await asyncio.sleep(0)
 

@@ -18,8 +18,8 @@ from sidecar.core.paths import ROOT, RelPath
 from sidecar.core.ports import InUse, Keep, Surprise, Unreachable
 from sidecar.engine.replica import Replica
 from sidecar.fs import keep, stage
-from sidecar.fs.faults import Denied, Missing
-from sidecar.fs.root import WebRoot
+from sidecar.fs.faults import Denied, Missing, Unstaged
+from sidecar.fs.root import MADE, WebRoot
 from sidecar.index.store import Index
 
 log = structlog.get_logger(__name__)
@@ -60,7 +60,7 @@ class Recovery:
             losing = {head.hash for intent in intents for head in versions.losers(intent.version)}
             if intents:
                 self._list_trash(losing)
-            self._keep_what_came_out(losing)
+            self._keep_what_came_out(intents, losing)
             for intent in intents:
                 self._list_conflicts(intent)
                 self._applied(intent)
@@ -127,19 +127,36 @@ class Recovery:
 
     # -- bytes
 
-    def _keep_what_came_out(self, losing: set[bytes]) -> None:
-        """What lies in the inbox under an inode that a row names came out of the root by an exchange."""
+    def _keep_what_came_out(self, intents: list[Intent], losing: set[bytes]) -> None:
+        """What lies in the inbox and is not what was staged, or made, for an intent came out of the root."""
+        staged = {intent.staged: intent for intent in intents if intent.ino}
+        made = {head.hash for intent in intents for head in intent.version.heads}
         for name, stat in list(stage.leftovers(self._root)):
-            row = self._owner_of(stat)
-            if row is None:
+            row, intent = self._owner_of(stat), staged.get(name)
+            if row is not None:
+                self._keep(name, row.path, stat, row.hash, losing)
+            elif stat.kind is not Kind.FILE:
                 continue
-            if stat.kind is Kind.FILE and row.hash in losing:
-                keep.to_conflicts(self._root, self._root.inbox, name, row.hash)
-                self._index.add_conflict(row.path, row.hash, self._now_us())
-                continue
-            trash_name = self._trash_name()
-            keep.out_to_trash(self._root, name, trash_name)
-            self._add_trash(trash_name, row)
+            elif intent is not None and stat.ino != intent.ino:
+                self._keep(name, intent.path, stat, self._hash(name), losing)
+            elif name.startswith(MADE + b"/") and (digest := self._hash(name)) not in made:
+                # a local writer's, which no row names yet: an exchange met it
+                self._keep(name, ROOT, stat, digest, losing)
+
+    def _hash(self, name: RelPath) -> bytes:
+        try:
+            return stage.stage_file(self._root, name).hash
+        except Unstaged:
+            return b""
+
+    def _keep(self, name: RelPath, path: RelPath, stat: Stat, digest: bytes, losing: set[bytes]) -> None:
+        if stat.kind is Kind.FILE and digest in losing:
+            keep.to_conflicts(self._root, self._root.inbox, name, digest)
+            self._index.add_conflict(path, digest, self._now_us())
+            return
+        trash_name = self._trash_name()
+        keep.out_to_trash(self._root, name, trash_name)
+        self._index.add_trash(trash_name, path, stat, digest, Keep.REPLACED, "", self._now_us())
 
     def _list_trash(self, losing: set[bytes]) -> None:
         """What went to the trash by a rename whose commit never came."""
@@ -155,6 +172,17 @@ class Recovery:
                     self._index.add_conflict(row.path, row.hash, self._now_us())
                 else:
                     self._add_trash(name, row)
+
+    def release_conflicts(self) -> None:
+        """At start: bytes that a conflict no longer needs are on their way to the trash, where they are listed."""
+        for leaf, stat in self._root.conflicts.listdir(ROOT).entries:
+            digest = _digest(leaf)
+            if stat.kind is not Kind.FILE or not digest or self._index.has_conflict(digest):
+                continue
+            for name in self._index.trash_named(digest):
+                if self._root.trash.lstat(name) is None:
+                    keep.conflict_to_trash(self._root, digest, name)
+                    break
 
     def _list_conflicts(self, intent: Intent) -> None:
         for head in versions.losers(intent.version):
@@ -191,6 +219,13 @@ class Recovery:
             yield from (leaf for leaf, _ in self._root.inbox.listdir(directory).entries)
         except Missing:
             return
+
+
+def _digest(leaf: bytes) -> bytes:
+    try:
+        return bytes.fromhex(leaf.decode("ascii"))
+    except ValueError:
+        return b""
 
 
 def _placed(stat: Stat, head: Head) -> Stat:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from sidecar.core import observe, paths
-from sidecar.core.entry import Row, Stat
+from sidecar.core.entry import Kind, Row, Stat
 from sidecar.core.observe import Change
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.fs.faults import Missing
@@ -23,13 +23,15 @@ COVER_SLICE = 50
 class Result:
     """What one scan saw: `special` files, `refused` directories, and how long it took in seconds.
 
-    `gone` are the paths that rows name and that are not there; of a directory that is gone, it alone.
+    `links` are the symlinks that differ: what they lead to is to be taken up before. `gone` are the paths that rows
+    name and that are not there; of a directory that is gone, it alone.
     """
 
     files: int = 0
     differing: int = 0
     special: int = 0
     refused: list[RelPath] = dataclasses.field(default_factory=list)
+    links: list[RelPath] = dataclasses.field(default_factory=list)
     gone: list[RelPath] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
 
@@ -38,7 +40,7 @@ class Scanner:
     """Scans on the loop in slices of a few milliseconds.
 
     Args:
-        changed: given the paths of one directory that differ from their rows, and are there.
+        changed: given the paths of one directory that differ from their rows, and are there, and are no symlinks.
     """
 
     def __init__(
@@ -91,9 +93,11 @@ class Scanner:
                 self._forget(row)
             else:
                 result.gone.append(path)
+        links = [path for path in differing if (stat := there.get(path)) is not None and stat.kind is Kind.SYMLINK]
+        result.links += links
         result.differing += len(differing)
-        if differing:
-            self._changed(differing)
+        if len(differing) > len(links):
+            self._changed([path for path in differing if path not in set(links)])
 
     def _is_excluded(self, row: Row) -> bool:
         return row.stat is not None and self._excluded(row.path, row.stat.kind.name == "DIR")

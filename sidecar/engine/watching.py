@@ -1,12 +1,13 @@
 """The loop from events to rows: dirty paths are absorbed in slices, what is being written is looked at again."""
 
 import asyncio
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import structlog
 
-from sidecar.core.entry import Kind
+from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse, Unreachable
 from sidecar.engine.absorb import Absorber, Trouble
@@ -34,6 +35,16 @@ LARGE_HASH: Final = 4 << 20
 """Files from this size on are hashed off the loop (bytes)."""
 
 
+@dataclasses.dataclass(slots=True)
+class Turn:
+    """What was marked, by what a look at it told; `hashing` are the large files, off the loop."""
+
+    there: list[RelPath] = dataclasses.field(default_factory=list)
+    links: dict[RelPath, Stat] = dataclasses.field(default_factory=dict)
+    gone: list[RelPath] = dataclasses.field(default_factory=list)
+    hashing: list[asyncio.Task[RelPath | None]] = dataclasses.field(default_factory=list)
+
+
 class Watching:
     """Events and scans come in, rows go out.
 
@@ -41,6 +52,7 @@ class Watching:
         overflowed: called when events were lost and a scan is due.
         arrived: called with the inbox names under which files appeared.
         mend: called before paths are looked at: finishes what a failed transaction left.
+        rows_lost: called when a transaction failed in which rows were told of.
         absorbed: called after every slice, when rows may have changed.
     """
 
@@ -57,6 +69,7 @@ class Watching:
         overflowed: Callable[[], None],
         arrived: Callable[[list[RelPath]], None],
         mend: Callable[[], None],
+        rows_lost: Callable[[], None],
         absorbed: Callable[[], None],
     ) -> None:
         self._root = root
@@ -69,11 +82,15 @@ class Watching:
         self._overflowed = overflowed
         self._arrived = arrived
         self._mend = mend
+        self._rows_lost = rows_lost
         self._absorbed = absorbed
         self._wake = asyncio.Event()
-        self._calm = asyncio.Event()
         self._more = False
-        self._hashing: set[asyncio.Task[None]] = set()
+        self._hashing: set[asyncio.Task[RelPath | None]] = set()
+        self._begun = 0
+        self._ended = 0
+        self._turned = asyncio.Event()
+        self._turning: frozenset[RelPath] = frozenset()
         self.dirty = Dirty()
         self.troubles: dict[RelPath, Trouble] = {}
         self.root_lost = False
@@ -93,22 +110,28 @@ class Watching:
         """Look at these paths, though no event named them."""
         for path in paths:
             self.dirty.mark(path)
-        self._calm.clear()
         self._wake.set()
 
     @property
     def busy(self) -> bool:
         """Is something marked or being hashed? What somebody has open, or cannot be read, does not count."""
-        return bool(self.dirty.paths or self._hashing or self._more)
+        return bool(self.dirty.paths or self._hashing or self._more or self._begun > self._ended)
 
     async def caught_up(self) -> None:
         """Returns when everything that was written before the call has been looked at.
 
         What somebody has open then, or cannot be read, is left out.
         """
-        self._calm.clear()
-        self._read()
-        await self._calm.wait()
+        while True:
+            self._read()
+            await asyncio.sleep(0)
+            if not self._more:
+                break
+        hashing = tuple(self._hashing)
+        await self.looked_at()
+        if hashing or self._hashing:
+            await asyncio.wait({*hashing, *self._hashing})
+            await self.looked_at()
 
     def unreadable(self) -> list[tuple[RelPath, Unreachable]]:
         """The paths that cannot be read, each with why."""
@@ -142,15 +165,18 @@ class Watching:
                 self.dirty.mark(RelPath(part.path + b"/" + name))
 
     async def run(self) -> None:
-        """Absorb what is marked, for ever."""
+        """Absorb what is marked, for ever.
+
+        Raises:
+            EnvironmentFault: the web root was moved away: what happens to it from then on is nobody's deletion.
+        """
         while True:
             await self._woken()
             self.dirty.wake_due()
-            while self.dirty.paths:
-                self._slice(self.dirty.take(SLICE))
-                await asyncio.sleep(0)
-            if not self.busy:
-                self._calm.set()
+            while self.dirty.paths or self.root_lost:
+                if self.root_lost:
+                    raise self._root.lost()
+                await self._turn()
 
     async def _woken(self) -> None:
         try:
@@ -159,10 +185,105 @@ class Watching:
             return
         self._wake.clear()
 
-    def _slice(self, paths: list[RelPath]) -> None:
-        here = [path for path in paths if not self._hash_ahead(path)]
-        self.absorb(here)
-        self._absorbed()
+    async def _turn(self) -> None:
+        """Absorb all that is marked now, in the order that a visitor of a peer needs: rows get their seq in it.
+
+        A symlink was made after what it leads to, a deletion after the symlink that made it safe; their events come in
+        one queue, but a look tells what is there now, not what was there at the event. So: look, then read the events
+        of everything that was made before that look, then absorb what is there, then symlinks, then deletions.
+        """
+        self._begun += 1
+        turn = Turn()
+        await self._sort(self.dirty.take(), turn)
+        if turn.links or turn.gone:
+            self._read()
+            late = Turn()
+            await self._sort(self.dirty.take(), late)
+            turn.there += late.there
+            turn.hashing += late.hashing
+            self.mark([*late.links, *late.gone])
+        await self._absorb_slices(turn.there)
+        if turn.links or turn.gone:
+            await self._hashed(turn.hashing)
+            await self._absorb_slices(self._still(turn.links))
+            await self._absorb_slices(self._still(dict.fromkeys(turn.gone)))
+        self._turning = frozenset()
+        self._ended = self._begun
+        ended, self._turned = self._turned, asyncio.Event()
+        ended.set()
+
+    async def _sort(self, marked: list[RelPath], turn: Turn) -> None:
+        self._turning |= frozenset(marked)
+        for start in range(0, len(marked), SLICE):
+            with self._root.holding():
+                for path in marked[start : start + SLICE]:
+                    self._sort_one(path, turn)
+            if start + SLICE < len(marked):
+                await asyncio.sleep(0)
+
+    def _sort_one(self, path: RelPath, turn: Turn) -> None:
+        try:
+            stat = self._root.lstat(path)
+        except (Denied, Special):
+            turn.there.append(path)
+            return
+        if stat is None:
+            turn.gone.append(path)
+        elif stat.kind is Kind.SYMLINK:
+            turn.links[path] = stat
+        elif stat.kind is Kind.FILE and stat.size >= LARGE_HASH and not self._is_known(path, stat):
+            task = asyncio.ensure_future(self._hash(path))
+            self._hashing.add(task)
+            task.add_done_callback(self._hashing.discard)
+            turn.hashing.append(task)
+        else:
+            turn.there.append(path)
+
+    async def _absorb_slices(self, paths: list[RelPath]) -> None:
+        for start in range(0, len(paths), SLICE):
+            self.absorb(paths[start : start + SLICE])
+            self._absorbed()
+            await asyncio.sleep(0)
+
+    async def _hashed(self, hashing: list[asyncio.Task[RelPath | None]]) -> None:
+        """What is large is absorbed before what may lead to it."""
+        if hashing:
+            done = await asyncio.gather(*hashing, return_exceptions=True)
+            await self._absorb_slices([path for path in done if isinstance(path, bytes)])
+
+    def _still(self, looked: Mapping[RelPath, Stat | None]) -> list[RelPath]:
+        """Those that are as they were when they were looked at; the others come again, in their order."""
+        same: list[RelPath] = []
+        for path, stat in looked.items():
+            try:
+                unchanged = self._root.lstat(path) == stat
+            except (Denied, Special):
+                unchanged = True
+            if unchanged:
+                same.append(path)
+            else:
+                self.mark([path])
+        return same
+
+    async def in_order(self, paths: Iterable[RelPath]) -> None:
+        """Returns when a peer's entries may land here: what landing would look at out of turn was looked at before."""
+        self._read()
+        early = [path for path in paths if path in self.dirty.paths or path in self._turning]
+        if any(self._must_wait(path) for path in early):
+            await self.looked_at()
+
+    def _must_wait(self, path: RelPath) -> bool:
+        try:
+            stat = self._root.lstat(path)
+        except (Denied, Special):
+            return False
+        return stat is None or stat.kind is Kind.SYMLINK
+
+    async def looked_at(self) -> None:
+        """Returns when everything that is marked now has been looked at, whatever is marked meanwhile."""
+        enough = self._begun + 2  # what one turn meets too late goes into the next
+        while self._ended < min(enough, self._begun + bool(self.dirty.paths)):
+            await self._turned.wait()
 
     def absorb(self, paths: list[RelPath]) -> None:
         """Look at these paths now, in one transaction.
@@ -190,6 +311,7 @@ class Watching:
         if not self.problem:
             log.error("changes cannot be taken up", problem=problem)
         self.problem = problem
+        self._rows_lost()
         for path in paths:
             self.dirty.put_off(path, INDEX_AGAIN)
 
@@ -204,32 +326,22 @@ class Watching:
 
     # -- large files
 
-    def _hash_ahead(self, path: RelPath) -> bool:
-        """Is the file so large that its hash is made off the loop first? Then it comes back when that is done."""
-        try:
-            stat = self._root.lstat(path)
-        except (Denied, Special):
-            return False
-        if stat is None or stat.kind is not Kind.FILE or stat.size < LARGE_HASH:
-            return False
+    def _is_known(self, path: RelPath, stat: Stat) -> bool:
         row = self._index.get(path)
-        if (row is not None and row.stat == stat) or self._disk.is_hashed(path, stat):
-            return False
-        task = asyncio.ensure_future(self._hash(path))
-        self._hashing.add(task)
-        task.add_done_callback(self._hashing.discard)
-        return True
+        return (row is not None and row.stat == stat) or self._disk.is_hashed(path, stat)
 
-    async def _hash(self, path: RelPath) -> None:
+    async def _hash(self, path: RelPath) -> RelPath | None:
+        """Make the hash of a large file off the loop; the path, to be absorbed now, or None: later."""
         try:
             if self._root.is_open_for_writing(path):
                 self.dirty.put_off(path, LOOK_AGAIN)
-                return
+                return None
             stat, digest = await asyncio.to_thread(self._root.hash, path)
         except (Raced, Denied, Special):
             self.dirty.put_off(path, LOOK_AGAIN)
-            return
+            return None
         finally:
             self._wake.set()
         self._disk.hashed(path, stat, digest)
         self.mark([path])
+        return path

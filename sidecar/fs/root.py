@@ -84,9 +84,15 @@ class WebRoot(Tree):
     def is_replaced(self) -> bool:
         """Does the root's path lead to another directory than the one held open (remounted, moved away)?"""
         try:
-            return os.stat(self.path).st_ino != os.fstat(self.fd).st_ino
+            now, held = os.stat(self.path), os.fstat(self.fd)
         except OSError:
             return True
+        return (now.st_dev, now.st_ino) != (held.st_dev, held.st_ino)
+
+    def lost(self) -> EnvironmentFault:
+        """What a node ends with when its web root is another one, or none."""
+        hint = "mount the right one there and start the sidecar again"
+        return EnvironmentFault(f"web root {self.path}", "was moved, deleted or replaced", hint)
 
     def is_empty(self) -> bool:
         """Is nothing in the web root but the sidecar's own directory?"""

@@ -28,6 +28,7 @@ LISTED_AT_ONCE: Final = 5_000
 
 _CREATE: Final = int(flags.CREATE)
 _CLOSE_WRITE: Final = int(flags.CLOSE_WRITE)
+_MODIFY: Final = int(flags.MODIFY)
 _MOVED_TO: Final = int(flags.MOVED_TO)
 _MOVED_FROM: Final = int(flags.MOVED_FROM)
 _DELETE: Final = int(flags.DELETE)
@@ -53,7 +54,7 @@ class Reason(enum.IntFlag):
     CREATED = 8
     """a directory, a symlink, a hard link, or a file that nobody has open for writing"""
     WRITING = 16
-    """a new file that a local process is writing: most likely its close follows"""
+    """a local process is writing it: most likely its close follows (not after truncate(2))"""
     GONE = 32
     """deleted, or renamed to elsewhere"""
     LISTED = 64
@@ -344,6 +345,9 @@ class Watcher:
             reason |= _GONE
         if mask & _CREATE and not reason & (_CLOSED | _MOVED_IN):
             reason |= self._created(path) if mask & _PLAIN else _CREATED
+        if mask & _MODIFY and not reason:
+            # a writer at work, or truncate(2), which opens and closes nothing
+            reason = _WRITING
         return reason
 
     def _created(self, path: RelPath) -> int:

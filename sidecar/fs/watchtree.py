@@ -17,7 +17,7 @@ from sidecar.core.paths import ROOT, RelPath, join
 from sidecar.fs.tree import DIRECTORY, GONE, Tree
 
 WEB_MASK: Final = int(
-    flags.CLOSE_WRITE | flags.MOVED_TO | flags.MOVED_FROM | flags.CREATE | flags.DELETE | flags.ATTRIB
+    flags.CLOSE_WRITE | flags.MODIFY | flags.MOVED_TO | flags.MOVED_FROM | flags.CREATE | flags.DELETE | flags.ATTRIB
     | flags.EXCL_UNLINK | flags.ONLYDIR
 )  # fmt: skip
 ROOT_MASK: Final = WEB_MASK | int(flags.DELETE_SELF | flags.MOVE_SELF)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +46,7 @@ class Database:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._depth = 0
+        self._after: list[Callable[[], None]] = []
         self.seq = 0
         self.written = 0
         self.node = Node("", 0, 0, 0, found_done=False, clean=True, boot_id="")
@@ -83,7 +84,7 @@ class Database:
         Blocks nest: an inner one that fails is undone alone, and what it did commits with the outermost. Never await
         inside one: another task's writes would become part of it.
         """
-        depth, before = self._depth, (self.seq, self.written, self.node)
+        depth, before, after = self._depth, (self.seq, self.written, self.node), len(self._after)
         self.run(f"SAVEPOINT s{depth}" if depth else "BEGIN IMMEDIATE")
         self._depth += 1
         try:
@@ -91,11 +92,24 @@ class Database:
             self.run(f"RELEASE s{depth}" if depth else "COMMIT")
         except BaseException:
             self.seq, self.written, self.node = before
+            del self._after[after:]
             if self._connection.in_transaction:  # SQLite may have rolled it back itself, on a full disk
                 self._undo(depth)
             raise
         finally:
             self._depth = depth
+        if not depth:
+            self._committed()
+
+    def after_commit(self, work: Callable[[], None]) -> None:
+        """Do `work` when what is written now is committed; never, if it is undone. At once outside a transaction."""
+        self._after.append(work)
+        if not self._depth:
+            self._committed()
+
+    def _committed(self) -> None:
+        while self._after:
+            self._after.pop(0)()
 
     def _undo(self, depth: int) -> None:
         if not depth:

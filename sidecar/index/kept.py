@@ -106,6 +106,10 @@ class KeptTables(Table):
         row = self._db.one(_WITH_HASH, (digest,))
         return RelPath(row[0]) if row is not None else None
 
+    def trash_named(self, digest: bytes) -> list[RelPath]:
+        """The names in trash/ of all files with these bytes."""
+        return [RelPath(name) for (name,) in self._db.all("SELECT name FROM trash WHERE hash = ?", (digest,))]
+
     def trash_of(self, path: RelPath) -> list[Trashed]:
         """What was at `path`, youngest first."""
         return [_trashed(row) for row in self._db.all(_OF_PATH, (path,))]

@@ -73,6 +73,10 @@ class Index(Rows, NodeTable, PeerTable, PendingTable, KeptTables):
         """See `Database.transaction`: all or nothing, blocks nest, never await inside."""
         return self._db.transaction()
 
+    def after_commit(self, work: Callable[[], None]) -> None:
+        """See `Database.after_commit`: for what on the disk must not be ahead of what is written here."""
+        self._db.after_commit(work)
+
     def sync(self) -> None:
         """Every commit made before the call survives a power loss when it returns. For an executor."""
         files.sync(self._path)
