@@ -157,6 +157,7 @@ class Node:
         """the first scan is over"""
         self.found = asyncio.Event()
         """what a new index met has become this node's own"""
+        self._answered = asyncio.Event()
         self.going = asyncio.Event()
         """it sends and receives; cleared: it is paused"""
 
@@ -193,7 +194,6 @@ class Node:
         if not self.index.finding:
             self._found_done()
         self.scanned.set()
-        self.maybe_found()
         self._woken()
 
     # -- loops
@@ -290,30 +290,42 @@ class Node:
     def met(self, hello: Hello) -> None:
         """A peer said hello."""
         self.finding.new[hello.region] = hello.new_index
-        self.maybe_found()
+        self._answered.set()
 
     def offers_end(self, region: str) -> None:
         """A peer has offered everything it has."""
         self.finding.offered.add(region)
         self.holds.offered(region)
-        self.maybe_found()
+        self._answered.set()
 
-    def maybe_found(self) -> None:
-        """When every peer has answered, what nobody knew becomes a write of this node."""
-        if self.me.found_done or not self.scanned.is_set():
-            return
-        rows = list(self.index.flagged(Flag.FOUND))
-        if rows and not self.options.found_now and self.finding.waits_for():
-            return
-        for start in range(0, len(rows), DATED_AT_ONCE):
+    async def finds(self) -> None:
+        """When every peer has answered, what nobody knew becomes a write of this node; symlinks last."""
+        await self.scanned.wait()
+        while not self.me.found_done:
+            if self._may_date():
+                count = await self._date(symlinks=False) + await self._date(symlinks=True)
+                self.index.found_done()
+                self._found_done()
+                log.info("what the first scan found is ours now", paths=count)
+                self._woken()
+            else:
+                await self._answered.wait()
+                self._answered.clear()
+        await asyncio.Event().wait()
+
+    def _may_date(self) -> bool:
+        waits = self.finding.waits_for() and not self.options.found_now
+        return not waits or not self.index.flagged(Flag.FOUND, 1)
+
+    async def _date(self, *, symlinks: bool) -> int:
+        count = 0
+        while rows := self.index.found(DATED_AT_ONCE, symlinks=symlinks):
             with self.index.transaction():
-                for row in rows[start : start + DATED_AT_ONCE]:
+                for row in rows:
                     self.replica.commit(found.dated(row, self.replica.dots.run, now_us()), local=True)
-        self.index.found_done()
-        self._found_done()
-        if rows:
-            log.info("what the first scan found is ours now", paths=len(rows))
-        self._woken()
+            count += len(rows)
+            await asyncio.sleep(0)
+        return count
 
     def _found_done(self) -> None:
         self.me.found_done = True

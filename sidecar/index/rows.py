@@ -142,6 +142,13 @@ class Rows(Table):
         sql = _select(f"WHERE flags IN ({marks}) AND flags <> 0 LIMIT ?")
         return [_row(found) for found in self._db.all(sql, (limit,))]
 
+    def found(self, limit: int, *, symlinks: bool) -> list[Row]:
+        """The first `limit` found rows: those of symlinks, or all others."""
+        marks = ", ".join(str(bits) for bits in range(1, len(_FLAGS)) if bits & Flag.FOUND)
+        is_one = "=" if symlinks else "<>"
+        sql = _select(f"WHERE flags IN ({marks}) AND flags <> 0 AND kind {is_one} {Kind.SYMLINK.value} LIMIT ?")
+        return [_row(one) for one in self._db.all(sql, (limit,))]
+
     def racy(self, limit: int = -1) -> list[Row]:
         """The rows whose stat proves nothing yet."""
         return self.flagged(Flag.RACY, limit)
