@@ -12,6 +12,7 @@ import structlog
 
 from sidecar import VERSION, log
 from sidecar.config import Settings
+from sidecar.engine.commands import Commands
 from sidecar.engine.links import RESTART, Links, delay
 from sidecar.engine.node import Node, now_us
 from sidecar.engine.options import Options, PeerOptions
@@ -138,7 +139,7 @@ async def _run(settings: Settings) -> int:
         sshd = _sshd(options, installed, env)
         await sshd.check()
         reporter = Reporter(node, links, sshd, settings.layout)
-        async with _listening(options, links), _web(settings, reporter, node.metrics):
+        async with _listening(options, links), _web(settings, reporter, node.metrics, Commands(node, links)):
             code = await _until_told(_tasks(settings, node, links, sshd, reporter), node, links, reporter)
         index.stop()
         logger.info("stopped", flushed=code == 0)
@@ -171,9 +172,9 @@ async def _listening(options: Options, links: Links) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _web(settings: Settings, reporter: Reporter, metrics: Metrics) -> AsyncIterator[None]:
-    reported = Reported(reporter, metrics)
-    async with serve(reported, listen=settings.http_listen, port=settings.http_port, run_dir=settings.run_dir):
+async def _web(settings: Settings, reporter: Reporter, metrics: Metrics, commands: Commands) -> AsyncIterator[None]:
+    reported, where = Reported(reporter, metrics), (settings.http_listen, settings.http_port)
+    async with serve(reported, commands, listen=where[0], port=where[1], run_dir=settings.run_dir):
         yield
 
 
@@ -181,7 +182,9 @@ def _tasks(
     settings: Settings, node: Node, links: Links, sshd: Sshd, reporter: Reporter
 ) -> dict[str, Coroutine[Any, Any, None]]:
     tasks: dict[str, Coroutine[Any, Any, None]] = {
+        "root": node.rooted(),
         "scan": node.scans(),
+        "found": node.finds(),
         "watch": node.watching.run(),
         "sshd": sshd.run(),
         **node.housekeeping.tasks(),

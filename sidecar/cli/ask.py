@@ -1,18 +1,28 @@
 """Asking the daemon, over its socket in the run directory."""
 
+import base64
 import http.client
 import os
 import socket
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeVar
+from urllib.parse import urlencode
 
 import click
+import msgspec
 
-from sidecar.errors import EnvironmentFault
+from sidecar.engine.orders import Failure
+from sidecar.errors import EnvironmentFault, GeorootError
 
 SOCKET: Final = "admin.sock"
 LIMIT: Final = 10.0
 """Seconds for each step of an answer: a daemon may be busy with a first scan."""
+SLOW: Final = 3600.0
+"""The same for what moves files."""
 _OK: Final = 200
+_PIECE: Final = 256 << 10
+
+Shape = TypeVar("Shape")
 
 run_dir_option: Final = click.option(
     "--run-dir",
@@ -25,18 +35,61 @@ run_dir_option: Final = click.option(
 )
 
 
-def get(run_dir: str, path: str, limit: float = LIMIT) -> bytes:
-    """What the daemon answers to GET `path`.
+class Refused(GeorootError):
+    """The daemon did not do what it was asked, and said why; with the exit code that it named."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.error}; {failure.hint}")
+        self.exit_code = failure.exit_code
+
+
+def get(run_dir: str, route: str, limit: float = LIMIT, query: Mapping[str, str] | None = None) -> bytes:
+    """What the daemon answers to GET `route`.
 
     Raises:
-        EnvironmentFault: none answers, or not as one does.
+        EnvironmentFault: none answers, or not as one does. Refused: it says why not.
     """
+    return b"".join(stream(run_dir, route, query, limit))
+
+
+def stream(run_dir: str, route: str, query: Mapping[str, str] | None, limit: float = LIMIT) -> Iterator[bytes]:
+    """The same in pieces, for what may be large."""
+    yield from _exchange(run_dir, "GET", f"{route}?{urlencode(query)}" if query else route, None, limit)
+
+
+def post(run_dir: str, route: str, order: msgspec.Struct | None, limit: float = LIMIT) -> bytes:
+    """What the daemon answers to an order. Raises as `get`."""
+    body = msgspec.json.encode(order) if order is not None else b""
+    return b"".join(_exchange(run_dir, "POST", route, body, limit))
+
+
+def understood(run_dir: str, raw: bytes, shape: type[Shape]) -> Shape:
+    """An answer as what it is.
+
+    Raises:
+        EnvironmentFault: this version does not know it.
+    """
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except msgspec.DecodeError as error:
+        raise _strange(os.path.join(run_dir, SOCKET), str(error)) from error
+
+
+def named(path: bytes) -> str:
+    """A path as a query carries it."""
+    return base64.urlsafe_b64encode(path).decode("ascii")
+
+
+def _exchange(run_dir: str, method: str, route: str, body: bytes | None, limit: float) -> Iterator[bytes]:
     where = os.path.join(run_dir, SOCKET)
     asked = _Connection(where, limit)
     try:
-        asked.request("GET", path)
+        asked.request(method, route, body)
         answer = asked.getresponse()
-        body = answer.read()
+        if answer.status != _OK:
+            raise _refused(where, answer)
+        while piece := answer.read(_PIECE):
+            yield piece
     except PermissionError as error:
         hint = "run this as the user that it runs as"
         raise EnvironmentFault(f"the sidecar here may not be asked ({where})", str(error.strerror), hint) from error
@@ -50,14 +103,13 @@ def get(run_dir: str, path: str, limit: float = LIMIT) -> bytes:
         raise _strange(where, f"answered {error!r}") from error
     finally:
         asked.close()
-    if answer.status != _OK:
-        raise _strange(where, f"answered {answer.status} {answer.reason}")
-    return body
 
 
-def strange(run_dir: str, problem: str) -> EnvironmentFault:
-    """The daemon's answer is none that this version knows."""
-    return _strange(os.path.join(run_dir, SOCKET), problem)
+def _refused(where: str, answer: http.client.HTTPResponse) -> GeorootError:
+    try:
+        return Refused(msgspec.json.decode(answer.read(), type=Failure))
+    except msgspec.DecodeError:
+        return _strange(where, f"answered {answer.status} {answer.reason}")
 
 
 def _strange(where: str, problem: str) -> EnvironmentFault:

@@ -6,9 +6,15 @@ import click
 
 from sidecar import VERSION
 from sidecar.cli import exits, healthcheck
+from sidecar.cli.approve import approve
+from sidecar.cli.conflicts import conflicts
 from sidecar.cli.keygen import keygen
+from sidecar.cli.pause import pause, resume
+from sidecar.cli.restore import restore
 from sidecar.cli.run import run
 from sidecar.cli.status import status
+from sidecar.cli.trash import trash
+from sidecar.cli.wait import wait
 
 _EPILOG: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:<4} {about}" for code, about in exits.CODES.items())
 
@@ -25,7 +31,7 @@ def _healthcheck() -> int:
     return healthcheck.main([])
 
 
-for _command in (run, status, keygen):
+for _command in (run, status, keygen, approve, pause, resume, wait, conflicts, trash, restore):
     sidecar.add_command(_command)
 
 

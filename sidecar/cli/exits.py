@@ -23,7 +23,7 @@ UNREAD: Final = 141
 
 CODES: Final[Mapping[int, str]] = {
     DONE: "done",
-    FAILED: "failed, or something needs a look (`healthcheck`, `status --check`)",
+    FAILED: "failed, not in time (`wait`), or something needs a look (`healthcheck`, `status --check`)",
     WRONG: "a setting or an argument is wrong",
     FAULT: "what it stands on is not as it must be: a key, a port, the volume, no sidecar to ask",
     UNSENT: "stopped before everything pending was sent",

@@ -1,5 +1,6 @@
 """A status as a page for people: coloured and wrapped on a terminal; elsewhere a line is a line."""
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -31,7 +32,7 @@ def page(node: Status, console: Console | None = None) -> str:
         if node.peers:
             console.print()
             console.print(_peers(node.peers))
-        for lines in (_links(node.peers), _warnings(node), _problems(node)):
+        for lines in (_links(node.peers), _holds(node), _warnings(node), _problems(node)):
             for line in lines:
                 console.print(line, soft_wrap=True)
     return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
@@ -47,6 +48,28 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * unit:
             return f"{seconds / unit:.0f} {name}"
     return f"{seconds:.0f} s"
+
+
+def moment(seconds: float) -> str:
+    """A unix time in UTC, to the second; `-` where it is unknown."""
+    if seconds <= 0:
+        return "-"
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def listing(names: Sequence[str], rows: Iterator[tuple[str, ...]]) -> str:
+    """A table, as it looks on stdout."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = _UNBOUNDED
+    table = Table(box=None, pad_edge=False, header_style=_QUIET, padding=(0, 2, 0, 0))
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
 
 
 def size(count: float) -> str:
@@ -67,6 +90,8 @@ def _heading(node: Status) -> Text:
     heading.append("ready" if node.ready else "not ready", style=_GOOD if node.ready else _BAD)
     if not node.alive:
         heading.append(", not alive", style=_BAD)
+    if node.paused:
+        heading.append(", paused until `sidecar resume`", style=_BAD)
     heading.append(plain(f"  up {duration(node.uptime)}, image {node.image}, protocol {node.protocol}"), style=_QUIET)
     return heading
 
@@ -149,6 +174,14 @@ def _links(peers: Sequence[PeerStatus]) -> Iterator[Text]:
     for peer in peers:
         if peer.problem:
             yield Text(plain(f"  {peer.region}: {peer.problem}"), style=_BAD)
+
+
+def _holds(node: Status) -> Iterator[Text]:
+    if node.holds:
+        yield Text("\nheld until somebody approves it", style="bold")
+    for hold in node.holds:
+        yield Text(plain(f"  {hold.why} ({duration(hold.age)} ago)"), style=_BAD)
+        yield Text(plain(f"    to let it through: sidecar approve {hold.id}"))
 
 
 def _warnings(node: Status) -> Iterator[Text]:

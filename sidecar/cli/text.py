@@ -1,8 +1,10 @@
 """What commands print. What a peer said, and names of any bytes, pass through `plain`: they move no cursor."""
 
+import contextlib
 import errno
 import io
 import sys
+from collections.abc import Iterable, Iterator
 
 from sidecar.errors import GeorootError
 
@@ -19,11 +21,30 @@ def say(text: str) -> None:
         BrokenPipeError: nobody reads them.
         GeorootError: they cannot be written.
     """
-    try:
+    with _spoken():
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
+
+
+def pour(pieces: Iterable[bytes]) -> None:
+    """Write bytes to stdout as they are. Raises as `say`."""
+    for piece in pieces:
+        with _spoken():
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+
+
+def path_of(path: bytes) -> str:
+    """A path of any bytes, for people and for JSON: Python's os.fsencode gives the bytes back."""
+    return path.decode("utf-8", "surrogateescape")
+
+
+@contextlib.contextmanager
+def _spoken() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise

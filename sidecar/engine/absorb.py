@@ -1,7 +1,7 @@
 """From a dirty path to a row: what a local writer did becomes a version."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from sidecar.core import observe, paths
@@ -18,14 +18,20 @@ LEFT_LIMIT = 50_000
 """How many paths that just left are remembered, to tell where they went."""
 
 
+def _nothing_is_withheld(_path: RelPath) -> bool:
+    return False
+
+
 @dataclasses.dataclass(slots=True)
 class Absorber:
     """Turns local changes into rows of `replica`.
 
+    `withheld`: is nobody to hear that a path is gone? It waits, and the bytes of its row with it.
     `finding`: this is the first scan of a new index, so what it meets is found, not written.
     """
 
     replica: Replica
+    withheld: Callable[[RelPath], bool] = _nothing_is_withheld
     finding: bool = False
     unchanged: int = 0
     """looks that found nothing new: echoes among them"""
@@ -79,6 +85,8 @@ class Absorber:
             self.unchanged += 1
             return self._another_directory(row, stat)
         if stat is None:
+            if self.withheld(path):
+                raise Unreachable(path, "it was gone at a scan: held", "put it back, or `sidecar approve scan`")
             return self._vanished(row)
         if stat.kind is Kind.FILE:
             return self._file(row, change)
@@ -176,7 +184,7 @@ class Absorber:
     def _beneath_has_gone(self, directory: RelPath) -> None:
         beneath = on_disk(self.replica.store.beneath(directory))
         for row in sorted(beneath, key=lambda r: paths.depth(r.path), reverse=True):
-            if self.replica.disk.look(row.path) is None:
+            if self.replica.disk.look(row.path) is None and not self.withheld(row.path):
                 self._vanished(row)
 
     def _remember(self, row: Row) -> None:

@@ -1,63 +1,31 @@
 """What a person asks of a running node: the engine's side of the commands, over `admin.sock` alone."""
 
 import asyncio
+import heapq
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
-
-import msgspec
 
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath, checked
-from sidecar.engine.holds import HoldKind
-from sidecar.engine.links import Links
+from sidecar.engine import restore
+from sidecar.engine.links import Link, Links
 from sidecar.engine.node import Node
-from sidecar.engine.restore import Restorer, Wanted, left_since, state_at
-from sidecar.errors import NeedsHelp, ProtocolViolation
+from sidecar.engine.orders import LISTED, Behind, ConflictItem, Conflicts, Restored, Trash, TrashItem, Waited
+from sidecar.engine.restore import Restorer, Wanted
+from sidecar.engine.status import HoldKind
+from sidecar.errors import GeorootError, NeedsHelp, ProtocolViolation, Retryable
+from sidecar.fs import keep
+from sidecar.fs.faults import Missing
 from sidecar.index.kept import Trashed
 
 LOOK: Final = 0.02
 """Seconds between two looks at whether the peers have confirmed."""
-LISTED: Final = 1000
-"""The most that one answer lists."""
-
-
-class ConflictItem(msgspec.Struct, frozen=True):
-    """A losing version whose bytes are kept: `id` names them (the hash), `shown_*` what the root shows instead."""
-
-    path: str
-    id: str
-    size: int
-    written: float
-    """unix seconds"""
-    shown_size: int
-    shown_written: float
-
-
-class TrashItem(msgspec.Struct, frozen=True):
-    """Something that left the web root: `id` names it in the trash."""
-
-    id: str
-    path: str
-    kind: str
-    size: int
-    reason: str
-    peer: str
-    """the region on whose behalf it left, "" for this node"""
-    left: float
-    """unix seconds"""
-
-
-class Waited(msgspec.Struct, frozen=True):
-    """Who has everything that was written before the question, and who has not."""
-
-    done: bool
-    behind: tuple[str, ...]
 
 
 class Commands:
-    """Does what is asked; each may raise GeorootError with what to do instead. Paths are as a shell gives them."""
+    """Does what is asked; each may raise GeorootError with what to do instead. Paths are bytes, as shells give them."""
 
     def __init__(self, node: Node, links: Links) -> None:
         self._node = node
@@ -69,7 +37,7 @@ class Commands:
         """What is held goes on. Raises NeedsHelp: there is no such hold."""
         kinds = {kind.value: kind for kind in HoldKind}
         if hold not in kinds or not self._node.holds.approve(kinds[hold]):
-            active = ", ".join(kind.value for kind in self._node.holds.active) or "none"
+            active = ", ".join(kind.value for kind in self._node.holds.active) or "nothing"
             raise NeedsHelp(f"there is no hold {hold!r}", f"what is held now: {active}")
 
     def pause(self) -> None:
@@ -80,29 +48,63 @@ class Commands:
         """Go on."""
         self._links.resume()
 
-    async def wait(self, regions: Iterable[str], within: float) -> Waited:
-        """Returns when everything that was written here before the call is in all these regions (none: in all)."""
-        unknown = sorted(set(regions) - self._links.links.keys())
-        if unknown:
-            raise NeedsHelp(f"no such peer: {', '.join(unknown)}", f"the peers are {', '.join(self._links.links)}")
-        asked = [link for region, link in self._links.links.items() if not regions or region in regions]
-        deadline = time.monotonic() + within
+    # -- waiting
+
+    async def wait(self, regions: Sequence[str], within: float) -> Waited:
+        """Returns when everything that was written here before the call is in all these regions (none: in all).
+
+        What a writer still has open is not written yet.
+        """
+        links, seq, until = self._named(regions), -1, time.monotonic() + within
         try:
-            await asyncio.wait_for(self._node.watching.caught_up(), within)
+            seq = await asyncio.wait_for(self._written(), within)
         except TimeoutError:
-            return Waited(done=False, behind=tuple(link.peer.region for link in asked))
-        seq = self._node.index.max_seq()
+            return Waited(self._behind(links, seq))
         while True:
-            behind = tuple(link.peer.region for link in asked if not link.has(seq))
-            if not behind or time.monotonic() > deadline:
-                return Waited(done=not behind, behind=behind)
+            behind = self._behind(links, seq)
+            if not behind or time.monotonic() > until:
+                return Waited(behind)
             await asyncio.sleep(LOOK)
 
-    # -- what is kept
+    def _named(self, regions: Sequence[str]) -> list[Link]:
+        links = self._links.links
+        unknown = sorted(set(regions) - links.keys())
+        if unknown:
+            raise NeedsHelp(f"no such peer: {', '.join(unknown)}", f"the peers are {', '.join(links) or 'none'}")
+        return [link for region, link in links.items() if not regions or region in regions]
 
-    def conflicts(self) -> list[ConflictItem]:
-        """Every losing version, by path."""
-        return [self._conflict(one.path, one.hash) for one in self._node.index.conflicts()[:LISTED]]
+    async def _written(self) -> int:
+        """The seq of the last row, when what was written before the call has rows that are sent."""
+        await self._node.scanned.wait()
+        await self._node.watching.caught_up()
+        await self._node.found.wait()
+        return self._node.index.max_seq()
+
+    def _behind(self, links: Iterable[Link], seq: int) -> tuple[Behind, ...]:
+        why = ((link.peer.region, self._why_behind(link, seq)) for link in links)
+        return tuple(Behind(region, said) for region, said in why if said)
+
+    def _why_behind(self, link: Link, seq: int) -> str:
+        """Why it has not got everything up to `seq` (negative: what was written here has no rows yet), "" if it has."""
+        outbound = link.outbound
+        if not self._node.going.is_set():
+            return "it is paused here"
+        if outbound is None or outbound.box is None:
+            return link.master.problem or link.problem or "there is no link yet"
+        if seq < 0:
+            return "what was written here is not looked at yet"
+        if not link.has(seq):
+            return f"{len(outbound.box.seqs)} paths are not confirmed"
+        for path, hint in outbound.problems.items():
+            return f"{len(outbound.problems)} paths are not applied there, {_shown(path)} among them: {hint}"
+        return ""
+
+    # -- conflicts
+
+    def conflicts(self) -> Conflicts:
+        """The losing versions, by path."""
+        found = self._node.index.conflicts()
+        return Conflicts(tuple(self._conflict(one.path, one.hash) for one in found[:LISTED]), len(found))
 
     def _conflict(self, path: RelPath, digest: bytes) -> ConflictItem:
         row = self._node.index.get(path)
@@ -110,7 +112,7 @@ class Commands:
         lost = next((head for head in heads if head.hash == digest), None)
         best = versions.winner(row.version) if row is not None else None
         return ConflictItem(
-            path=_shown(path),
+            path=path,
             id=digest.hex(),
             size=lost.size if lost is not None else 0,
             written=lost.dot.counter / 1e6 if lost is not None else 0.0,
@@ -118,86 +120,99 @@ class Commands:
             shown_written=best.dot.counter / 1e6 if best is not None else 0.0,
         )
 
-    def conflict_bytes(self, path: bytes, ident: str) -> bytes:
-        """The bytes of a losing version, for people to look at."""
-        digest = self._kept(path, ident)
-        return self._node.root.conflicts.read(RelPath(digest.hex().encode()))
+    def conflict(self, path: bytes, ident: str) -> int:
+        """A descriptor that reads the bytes of a losing version, for people to look at; the caller closes it."""
+        raw = _path(path)
+        try:
+            return self._node.root.conflicts.open_file(keep.conflict_name(self._kept(raw, ident)))
+        except (Missing, OSError):
+            raise NeedsHelp(f"{_shown(raw)}: its bytes are gone", "see `sidecar conflicts`") from None
 
-    def take(self, path: bytes, ident: str) -> None:
+    async def take(self, path: bytes, ident: str) -> None:
         """A losing version becomes the current one in every region; what was shown goes to the trash."""
-        raw, digest = _path(path), self._kept(path, ident)
+        raw = _path(path)
+        digest = self._kept(raw, ident)
         row = self._node.index.get(raw)
         lost = next((head for head in row.version.heads if head.hash == digest), None) if row is not None else None
         if lost is None:
-            raise NeedsHelp(f"{_shown(path)}: that version is no conflict any more", "see `sidecar conflicts`")
+            raise NeedsHelp(f"{_shown(raw)}: that version is no conflict any more", "see `sidecar conflicts`")
         stat = Stat(Kind.FILE, lost.size, lost.mtime_ns, lost.mode, 0, 0)
-        self._restore([Wanted(raw, stat, digest)])
+        await self._restore([Wanted(raw, stat, digest)])
 
-    def _kept(self, path: bytes, ident: str) -> bytes:
-        found = [one.hash for one in self._node.index.conflicts(_path(path)) if one.hash.hex().startswith(ident)]
-        if len(found) != 1:
-            which = "names several versions" if found else "is no version that is kept for it"
-            raise NeedsHelp(f"{_shown(path)}: {ident!r} {which}", "see `sidecar conflicts`")
+    def _kept(self, path: RelPath, ident: str) -> bytes:
+        there = [one.hash for one in self._node.index.conflicts(path)]
+        found = [digest for digest in there if digest.hex().startswith(ident)]
+        if not there:
+            raise NeedsHelp(f"{_shown(path)}: it has no conflict", "see `sidecar conflicts`")
+        if not found:
+            raise NeedsHelp(f"{_shown(path)}: it has no losing version {ident!r}", "see `sidecar conflicts`")
+        if len(found) > 1:
+            ids = ", ".join(digest.hex()[:8] for digest in found)
+            raise NeedsHelp(f"{_shown(path)}: {len(found)} losing versions are meant", f"say which: {ids}")
         return found[0]
 
-    def trash(self, path: bytes, limit: int) -> list[TrashItem]:
-        """What is in the trash, the youngest first; of `path` alone, if it is not empty."""
-        index = self._node.index
-        items = index.trash_of(_path(path)) if path else index.youngest_trash(min(limit, LISTED))
-        return [_item(one) for one in items[:limit]]
+    # -- the trash
 
-    def restore(self, path: bytes, at: float | None) -> list[str]:
+    def trash(self, path: bytes, limit: int) -> Trash:
+        """What is in the trash, the youngest first; of `path` and beneath it alone, if it is not empty."""
+        index, most = self._node.index, min(limit, LISTED)
+        if not path:
+            return Trash(tuple(_item(one) for one in index.youngest_trash(most)))
+        raw = _path(path)
+        there = (one for each in (raw, *index.trash_beneath(raw)) for one in index.trash_of(each))
+        return Trash(tuple(_item(one) for one in heapq.nlargest(most, there, key=lambda one: one.at_us)))
+
+    async def restore(self, path: bytes, at: float | None) -> Restored:
         """`path`, and what lay beneath it, as it was at the unix time `at` (None: as it was before it left last)."""
-        index, raw = self._node.index, _path(path)
-        if at is None:
-            wanted = index.trash_of(raw)[:1]
-        else:
-            wanted = [one for one in [state_at(index, raw, int(at * 1e6))] if one is not None]
-        wanted += self._beneath(raw, at)
+        raw = _path(path)
+        wanted = restore.before(self._node.index, raw) if at is None else restore.at(self._node.index, raw, _us(at))
         if not wanted:
-            raise NeedsHelp(f"{_shown(path)}: nothing in the trash was there then", "see `sidecar trash`")
-        return self._restore([Wanted(one.path, one.stat, one.hash) for one in wanted])
+            raise NeedsHelp(f"{_shown(raw)}: nothing of it is in the trash", "see `sidecar trash`")
+        return await self._restore([Wanted(one.path, one.stat, one.hash) for one in wanted])
 
-    def _beneath(self, directory: RelPath, at: float | None) -> list[Trashed]:
-        index = self._node.index
-        found = (
-            state_at(index, path, int((at or 0.0) * 1e6)) if at is not None else index.trash_of(path)[0]
-            for path in index.trash_beneath(directory)
-        )
-        return [one for one in found if one is not None and (at is not None or not self._is_there(one.path))]
-
-    def _is_there(self, path: RelPath) -> bool:
-        row = self._node.index.get(path)
-        return row is not None and row.stat is not None
-
-    def restore_since(self, since: float, peer: str) -> list[str]:
+    async def restore_since(self, since: float, peer: str) -> Restored:
         """Everything that left on behalf of `peer` ("": of anybody) since the unix time `since`."""
-        items = left_since(self._node.index, int(since * 1e6), peer)
-        return self._restore([Wanted(one.path, one.stat, one.hash) for one in items])
+        if peer:
+            self._named([peer])
+        items = restore.left_since(self._node.index, _us(since), peer)
+        return await self._restore([Wanted(one.path, one.stat, one.hash) for one in items])
 
-    def _restore(self, wanted: list[Wanted]) -> list[str]:
+    async def _restore(self, wanted: list[Wanted]) -> Restored:
+        """What can be restored is; raises what went wrong if nothing can be."""
         node = self._node
         node.landing.mend()
-        restorer = Restorer(node.index, node.landing.lander(""))
-        done: list[str] = []
+        restorer = Restorer(node.index, lambda: node.landing.lander(""))
+        done: list[bytes] = []
+        failed: list[GeorootError] = []
         for one in wanted:
             with node.index.transaction():
-                restorer.put(one)
-            done.append(_shown(one.path))
+                try:
+                    restorer.put(one)
+                    done.append(one.path)
+                except (NeedsHelp, Retryable) as error:  # what was noticed on the way is told, and stays
+                    failed.append(error)
+            await asyncio.sleep(0)
         node.wake()
-        return done
+        await node.durability.reached()
+        if failed and not done:
+            raise failed[0]
+        return Restored(len(done), tuple(done[:LISTED]), len(failed), tuple(str(error) for error in failed[:LISTED]))
 
 
 def _item(one: Trashed) -> TrashItem:
     return TrashItem(
         id=_shown(one.name),
-        path=_shown(one.path),
+        path=one.path,
         kind=one.stat.kind.name.lower(),
         size=one.size,
         reason=one.reason.value,
         peer=one.source,
         left=one.at_us / 1e6,
     )
+
+
+def _us(seconds: float) -> int:
+    return int(seconds * 1e6)
 
 
 def _path(raw: bytes) -> RelPath:

@@ -1,38 +1,36 @@
 """What is held back until a person approves it: everything else goes on."""
 
 import dataclasses
-import enum
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
 
+import msgspec
 import structlog
 
-from sidecar.core import holds
+from sidecar.core import holds, paths
 from sidecar.core.entry import Flag
+from sidecar.core.paths import RelPath
+from sidecar.engine.status import HoldKind
+from sidecar.errors import GeorootError
+from sidecar.fs import durable
 from sidecar.index.store import Index
 
 log = structlog.get_logger(__name__)
 
 
-class HoldKind(enum.Enum):
-    """The value is the hold's id: there is one of each kind at a time."""
-
-    SCAN = "scan"
-    """a scan found that most of the tree is gone: it may be unmounted, emptied, or another directory"""
-    CHANGES = "changes"
-    """a peer deletes or replaces most of the tree"""
-    TRASH = "trash"
-    """the trash is full of what is younger than an hour: more cannot be replaced and kept"""
-
-
 @dataclasses.dataclass(slots=True)
 class Hold:
-    """One hold: how many `paths` it concerns, of which region ("": this node), since when (unix seconds)."""
+    """One hold: how many `paths` it concerns, of which region ("": this node, or all), since when (unix seconds).
+
+    `size`: of the path for which the trash had no room, in bytes.
+    """
 
     kind: HoldKind
     paths: int
     region: str
     since: float
+    size: int = 0
 
     @property
     def why(self) -> str:
@@ -54,6 +52,7 @@ class Holds:
     """Decides what is held, and remembers it.
 
     Args:
+        path: the file that keeps what is held, for the next start.
         regions: the peers.
         scan_limit, change_limit: how many paths, if they are most of the tree too.
         trash_room: may so many bytes more go to the trash?
@@ -63,6 +62,7 @@ class Holds:
     def __init__(
         self,
         index: Index,
+        path: str,
         *,
         regions: Iterable[str],
         scan_limit: int,
@@ -71,6 +71,7 @@ class Holds:
         released: Callable[[HoldKind], None],
     ) -> None:
         self._index = index
+        self._path = path
         self._regions = frozenset(regions)
         self._scan_limit = scan_limit
         self._change_limit = change_limit
@@ -79,32 +80,50 @@ class Holds:
         self._windows: dict[str, holds.Window] = {}
         self._approved: set[str] = set()
         self._scan_approved = False
-        self.active: dict[HoldKind, Hold] = {}
-        held = sum(1 for _ in index.flagged(Flag.HELD))
-        if held:
-            self.active[HoldKind.CHANGES] = Hold(HoldKind.CHANGES, held, "", time.time())
+        self._gone: frozenset[RelPath] | None = None
+        """what the hold of a scan is about; None: that of the run before, all of it until the first scan"""
+        self._above: frozenset[RelPath] = frozenset()
+        self.active = {hold.kind: hold for hold in self._kept()}
 
-    def scan(self, gone: int) -> bool:
-        """A scan found so many paths gone: is that held?"""
-        if self._scan_approved or not holds.too_much(gone, self._index.live_count(), self._scan_limit):
-            self._scan_approved = False
+    # -- what is asked
+
+    def scan(self, gone: Collection[RelPath], count: int) -> bool:
+        """A scan found these paths gone, `count` with what lay beneath them: is that held?
+
+        Once it is, it is until nothing of it is gone: who puts files back must not lose the other half meanwhile.
+        """
+        most = holds.too_much(count, self._index.live_count(), self._scan_limit)
+        held = bool(gone) and (most or HoldKind.SCAN in self.active) and not self._scan_approved
+        self._scan_approved = False
+        self._gone = frozenset(gone) if held else frozenset()
+        self._above = frozenset(above for path in self._gone for above in paths.ancestors(path))
+        if held:
+            self._begin(HoldKind.SCAN, "").paths = count
+        else:
             self._end(HoldKind.SCAN)
+        return held
+
+    def withheld(self, path: RelPath) -> bool:
+        """Is nobody to hear that this path is gone, because the hold of a scan concerns it or something beneath it?"""
+        if HoldKind.SCAN not in self.active:
             return False
-        self._begin(HoldKind.SCAN, "", gone)
-        return True
+        if self._gone is None or path in self._gone or path in self._above:
+            return True
+        return any(above in self._gone for above in paths.ancestors(path))
 
     def change(self, region: str, size: int) -> str:
         """`region` is about to delete or replace a path of `size` bytes here: "", or why that is held."""
         if region in self._approved:
             return ""
-        if HoldKind.CHANGES in self.active and self.active[HoldKind.CHANGES].region in (region, ""):
-            return self._one_more(HoldKind.CHANGES)
+        for kind in (HoldKind.CHANGES, HoldKind.TRASH):
+            if kind in self.active and self.active[kind].region in (region, ""):
+                return self._one_more(kind)
         count = self._windows.setdefault(region, holds.Window()).add(time.monotonic())
-        if count > self._change_limit and holds.too_much(count, self._index.live_count(), self._change_limit):
-            self._begin(HoldKind.CHANGES, region, 0)
+        if holds.too_much(count, self._index.live_count(), self._change_limit):
+            self._begin(HoldKind.CHANGES, region)
             return self._one_more(HoldKind.CHANGES)
         if not self._trash_room(size):
-            self._begin(HoldKind.TRASH, region, 0)
+            self._begin(HoldKind.TRASH, region, size)
             return self._one_more(HoldKind.TRASH)
         return ""
 
@@ -117,31 +136,66 @@ class Holds:
         if kind is HoldKind.SCAN:
             self._scan_approved = True
         else:
-            self._approved |= {hold.region} if hold.region else self._regions
+            self._approve({hold.region} if hold.region else self._regions)
         self._end(kind)
         self._released(kind)
         return True
+
+    def _approve(self, regions: Iterable[str]) -> None:
+        for region in regions:
+            self._approved.add(region)
+            self._windows.pop(region, None)  # what was counted is approved with the rest
 
     def offered(self, region: str) -> None:
         """`region` has offered everything it has: an approval was for that."""
         self._approved.discard(region)
 
     def look_again(self) -> None:
-        """Does the trash have room again?"""
-        if HoldKind.TRASH in self.active and self._trash_room(0):
-            self._end(HoldKind.TRASH)
-            self._released(HoldKind.TRASH)
+        """Has the peer taken back what is held, or has the trash room for it by now?"""
+        held = [kind for kind in (HoldKind.CHANGES, HoldKind.TRASH) if kind in self.active]
+        rows = len(self._index.flagged(Flag.HELD)) if held else 0
+        for kind in held:
+            self.active[kind].paths = rows
+            if not rows:
+                self._end(kind)
+            elif kind is HoldKind.TRASH and self._trash_room(self.active[kind].size):
+                self._end(kind)
+                self._released(kind)
 
-    def _begin(self, kind: HoldKind, region: str, paths: int) -> None:
+    # -- what is remembered
+
+    def _begin(self, kind: HoldKind, region: str, size: int = 0) -> Hold:
         if kind not in self.active:
-            self.active[kind] = Hold(kind, paths, region, time.time())
-            log.warning("held until it is approved", hold=kind.value, why=self.active[kind].why)
-        elif paths:
-            self.active[kind].paths = paths
+            self.active[kind] = Hold(kind, 0, region, time.time(), size)
+            log.warning("held until it is approved", hold=kind.value, peer=region)
+            self._keep()
+        return self.active[kind]
 
     def _one_more(self, kind: HoldKind) -> str:
         self.active[kind].paths += 1
         return f"held: see `sidecar status`, then `sidecar approve {kind.value}`"
 
     def _end(self, kind: HoldKind) -> None:
-        self.active.pop(kind, None)
+        if self.active.pop(kind, None) is not None:
+            log.info("no longer held", hold=kind.value)
+            self._keep()
+
+    def _keep(self) -> None:
+        try:
+            durable.publish(self._path, msgspec.json.encode(list(self.active.values())))
+        except GeorootError as error:  # the rows that are marked say that something is held, if not for whom
+            log.warning("what is held cannot be noted", problem=str(error))
+
+    def _kept(self) -> list[Hold]:
+        """What was held when the run before ended."""
+        try:
+            kept = msgspec.json.decode(Path(self._path).read_bytes(), type=list[Hold])
+        except (OSError, msgspec.MsgspecError):
+            kept = []
+        rows = len(self._index.flagged(Flag.HELD))
+        of_peers = [hold for hold in kept if hold.kind is not HoldKind.SCAN]
+        for hold in of_peers:
+            hold.paths = rows
+        if rows and not of_peers:
+            return [*kept, Hold(HoldKind.CHANGES, rows, "", time.time())]
+        return kept if rows else [hold for hold in kept if hold.kind is HoldKind.SCAN]

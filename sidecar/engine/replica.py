@@ -76,7 +76,7 @@ class Replica:
         before = versions.losers(self.row(row.path).version)
         stored = self.store.put(row)
         if before:
-            needed = {h.hash for h in row.version.heads}
+            needed = {h.hash for h in versions.losers(row.version)}
             freed = tuple(h.hash for h in before if h.kind is Kind.FILE and h.hash not in needed)
             if freed:
                 self.disk.release(row.path, freed)

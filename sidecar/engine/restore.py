@@ -1,7 +1,7 @@
 """Bytes that are kept come back into the root: a local write like any other, over everything that was seen so far."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from sidecar.core import observe, paths
@@ -27,9 +27,13 @@ class Wanted:
 
 
 class Restorer:
-    """Puts kept bytes back; to be used inside a transaction of the index."""
+    """Puts kept bytes back; to be used inside a transaction of the index.
 
-    def __init__(self, index: Index, lander: Lander) -> None:
+    Args:
+        lander: makes a fresh one: what one has seen is no longer true when a local writer was faster.
+    """
+
+    def __init__(self, index: Index, lander: Callable[[], Lander]) -> None:
         self._index = index
         self._lander = lander
 
@@ -61,7 +65,7 @@ class Restorer:
         raise Retryable(f"{_shown(wanted.path)} is being written just now: try again")
 
     def _once(self, wanted: Wanted) -> None:
-        lander, path, stat = self._lander, wanted.path, wanted.stat
+        lander, path, stat = self._lander(), wanted.path, wanted.stat
         row = lander.absorber.refresh(path)
         if row.stat is not None and row.stat.kind is Kind.DIR:
             raise NeedsHelp(f"{_shown(path)}: a directory lies there", "move it away first")
@@ -75,26 +79,52 @@ class Restorer:
         replica.commit(after, local=True)
 
 
-def state_at(index: Index, path: RelPath, at_us: int) -> Trashed | None:
-    """What lay at `path` at `at_us` (µs since 1970), if it has left since: the first of what left afterwards."""
-    left = [item for item in index.trash_of(path) if item.at_us >= at_us]
-    return min(left, key=lambda item: item.at_us, default=None)
+def before(index: Index, path: RelPath) -> list[Trashed]:
+    """What lay at `path` before it left last, and beneath it: of each path there that is not live the youngest."""
+    own = index.trash_of(path)[:1]
+    return _one_kind(own, [index.trash_of(each)[0] for each in index.trash_beneath(path) if not _is_live(index, each)])
 
 
-def left_since(index: Index, since_us: int, peer: str) -> Iterator[Trashed]:
+def at(index: Index, path: RelPath, us: int) -> list[Trashed]:
+    """What lay at `path` and beneath it at `us` (µs since 1970) and has left since."""
+    own, *beneath = [_state_at(index, each, us) for each in (path, *index.trash_beneath(path))]
+    return _one_kind(_there([own]), _there(beneath))
+
+
+def left_since(index: Index, since_us: int, peer: str) -> list[Trashed]:
     """What left the root since `since_us` on behalf of `peer` ("": anybody): of each path the first, parents first."""
     first: dict[RelPath, Trashed] = {}
-    at, seen = since_us, set[RelPath]()
-    while True:
-        page = [item for item in index.trash_since(at, PAGE) if item.name not in seen]
-        if not page:
-            break
+    at_us, seen = since_us, set[RelPath]()
+    while page := [item for item in index.trash_since(at_us, PAGE) if item.name not in seen]:
         for item in page:
             seen.add(item.name)
             if not peer or item.source == peer:
                 first.setdefault(item.path, item)
-        at = page[-1].at_us
-    yield from sorted(first.values(), key=lambda item: (paths.depth(item.path), item.path))
+        at_us = page[-1].at_us
+    return sorted(first.values(), key=lambda item: (paths.depth(item.path), item.path))
+
+
+def _state_at(index: Index, path: RelPath, us: int) -> Trashed | None:
+    """The first of what left `path` since; None if nothing did, or if that was made later than `us`."""
+    left = [item for item in index.trash_of(path) if item.at_us >= us]
+    first = min(left, key=lambda item: item.at_us, default=None)
+    return first if first is not None and first.stat.btime_ns <= us * 1000 else None
+
+
+def _one_kind(own: list[Trashed], beneath: list[Trashed]) -> list[Trashed]:
+    """The path was a file or a directory: what left last tells."""
+    if own and beneath:
+        return own if own[0].at_us > max(item.at_us for item in beneath) else beneath
+    return own or beneath
+
+
+def _there(found: Iterable[Trashed | None]) -> list[Trashed]:
+    return [item for item in found if item is not None]
+
+
+def _is_live(index: Index, path: RelPath) -> bool:
+    row = index.get(path)
+    return row is not None and row.stat is not None
 
 
 def _shown(path: RelPath) -> str:

@@ -19,6 +19,17 @@ class NodeState(enum.Enum):
     """it was told to stop and sends what is pending"""
 
 
+class HoldKind(enum.Enum):
+    """Why something is held back. The value is the hold's id: there is one of each kind at a time."""
+
+    SCAN = "scan"
+    """a scan found that most of the tree is gone: it may be unmounted, emptied, or another directory"""
+    CHANGES = "changes"
+    """a peer deletes or replaces most of the tree"""
+    TRASH = "trash"
+    """the trash is full of what is younger than an hour: more cannot be replaced and kept"""
+
+
 class PathProblem(msgspec.Struct, frozen=True):
     """One path that is not replicated, or not applied, until somebody does something; the rest goes on."""
 

@@ -1,4 +1,4 @@
-"""The routes. Only GET and HEAD are answered: whatever changes a node comes in by another way."""
+"""The routes of the port. Only GET and HEAD are answered: whatever changes a node comes in over `admin.sock`."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -43,6 +43,12 @@ class Reported(Protocol):
 def application(node: Reported) -> web.Application:
     """The application that answers for `node`."""
     app = web.Application(middlewares=[_only_reads])
+    add_reads(app, node)
+    return app
+
+
+def add_reads(app: web.Application, node: Reported) -> None:
+    """The routes that say how `node` is, and what every answer has in common."""
     app.on_response_prepare.append(_headers)
     app.router.add_get("/", _page(node))
     app.router.add_get("/livez", _probe(node, health.not_alive))
@@ -50,7 +56,6 @@ def application(node: Reported) -> web.Application:
     app.router.add_get("/startupz", _probe(node, health.not_started))
     app.router.add_get("/metrics", _metrics(node))
     app.router.add_get("/api/status", _status(node))
-    return app
 
 
 def _probe(node: Reported, problem: Callable[[Status], str]) -> Answer:

@@ -5,10 +5,11 @@ from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 
-from sidecar.engine.status import NodeState, PeerStatus, Status, StoreStatus
+from sidecar.engine.status import HoldKind, NodeState, PeerStatus, Status, StoreStatus
 
 _OF_NODE: Final[Sequence[tuple[str, str, Callable[[Status], float]]]] = (
     ("ready", "1: the web root may be served", lambda of: of.ready),
+    ("paused", "1: it neither sends nor receives until `sidecar resume`", lambda of: of.paused),
     ("pending_paths", "Paths with an event that were not looked at yet", lambda of: of.pending_local),
     ("problem_paths", "Paths that are not replicated until somebody does something", lambda of: of.problem_count),
     ("warnings", "What somebody should look at, listed by /api/status", lambda of: len(of.warnings)),
@@ -43,6 +44,7 @@ def families(status: Status, now: float) -> Iterator[Metric]:
     for name, about, value in _OF_NODE:
         yield _gauge(name, about, value(status))
     yield _labelled("state", "1: the node is in this state", "state", _states(status))
+    yield _labelled("holds", "Paths that are held until `sidecar approve`, by the hold", "hold", _holds(status))
     yield _labelled("index_rows", "Rows of the index", "kind", ((kind, of(status.store)) for kind, of in _ROWS))
     if status.watch.limit:
         yield _gauge("watch_limit", "fs.inotify.max_user_watches", status.watch.limit)
@@ -64,6 +66,11 @@ def _peers(peers: Sequence[PeerStatus]) -> Iterator[Metric]:
 
 def _states(status: Status) -> Iterator[tuple[str, float]]:
     return ((state.value, state is status.state) for state in NodeState)
+
+
+def _holds(status: Status) -> Iterator[tuple[str, float]]:
+    held = {hold.id: hold.paths for hold in status.holds}
+    return ((kind.value, held.get(kind.value, 0)) for kind in HoldKind)
 
 
 def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:

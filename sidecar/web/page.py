@@ -23,6 +23,8 @@ _PAGE: Final = """\
 <p>{summary}</p>
 <h2>Peers</h2>
 <ul>{peers}</ul>
+<h2>Held</h2>
+<ul>{holds}</ul>
 <h2>To look at</h2>
 <ul>{warnings}</ul>
 <h2>More</h2>
@@ -34,8 +36,9 @@ _PAGE: Final = """\
 def page(status: Status) -> str:
     """The whole page."""
     ready = "ready" if status.ready else "not ready"
+    paused = ", paused until `sidecar resume`" if status.paused else ""
     summary = (
-        f"{status.state.value}, {ready}. {status.root}: {status.store.files} files, "
+        f"{status.state.value}, {ready}{paused}. {status.root}: {status.store.files} files, "
         f"{status.pending_local} changes not looked at yet, {status.problem_count} paths with a problem, "
         f"{status.store.conflicts} conflicts."
     )
@@ -43,6 +46,7 @@ def page(status: Status) -> str:
         title=html.escape(f"georoot {status.region}/{status.node}"),
         summary=html.escape(summary),
         peers=_items([_peer(peer) for peer in status.peers]),
+        holds=_items([f"{hold.why} To let it through: sidecar approve {hold.id}" for hold in status.holds]),
         warnings=_items(list(status.warnings)),
         routes="".join(f'<li><a href="{path}">{path}</a>: {html.escape(about)}</li>' for path, about in _ROUTES),
     )

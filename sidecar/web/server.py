@@ -1,5 +1,6 @@
 """Where a node answers: its HTTP port, and a unix socket in its run directory by which the CLI reaches it."""
 
+import asyncio
 import errno
 import logging
 import os
@@ -12,6 +13,7 @@ from aiohttp import web
 
 from sidecar.errors import EnvironmentFault, NeedsHelp
 from sidecar.fs import durable
+from sidecar.web.admin import Orders, admin
 from sidecar.web.app import Reported, application
 
 ADMIN: Final = "admin.sock"
@@ -30,30 +32,33 @@ _QUIET.setLevel(
 
 
 @asynccontextmanager
-async def serve(node: Reported, *, listen: str, port: int, run_dir: str) -> AsyncIterator[int]:
-    """Answer for `node` until the block ends; yields the port, which the system chooses if it is 0.
+async def serve(node: Reported, orders: Orders, *, listen: str, port: int, run_dir: str) -> AsyncIterator[int]:
+    """Answer for `node` until the block ends, and take `orders` for it on the socket alone; yields the port, which the
+    system chooses if it is 0.
 
     Raises:
         EnvironmentFault: the address is taken or not ours, or nothing can be made in the run directory.
     """
-    runner = web.AppRunner(
-        application(node), access_log=None, logger=_QUIET, keepalive_timeout=_IDLE, shutdown_timeout=_GRACE
-    )
-    await runner.setup()
+    public, own = _runner(application(node)), _runner(admin(node, orders))
     made: list[str] = []
     try:
-        host, bound = await _listen(runner, listen, port)
-        made.append(await _admin(runner, os.path.join(run_dir, ADMIN)))
+        host, bound = await _listen(public, listen, port)
+        made.append(await _admin(own, os.path.join(run_dir, ADMIN)))
         made.append(_announce(os.path.join(run_dir, HTTP_PORT), host, bound))
         yield bound
     finally:
-        await runner.cleanup()
+        await asyncio.gather(public.cleanup(), own.cleanup())
         for path in made:
             with suppress(OSError):
                 os.unlink(path)
 
 
+def _runner(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(app, access_log=None, logger=_QUIET, keepalive_timeout=_IDLE, shutdown_timeout=_GRACE)
+
+
 async def _listen(runner: web.AppRunner, listen: str, port: int) -> tuple[str, int]:
+    await runner.setup()
     try:
         await web.TCPSite(runner, listen, port).start()
     except OSError as error:
@@ -65,6 +70,7 @@ async def _listen(runner: web.AppRunner, listen: str, port: int) -> tuple[str, i
 
 async def _admin(runner: web.AppRunner, path: str) -> str:
     """Nobody else's from its first moment on: a socket that has its mode before it has a name needs no umask."""
+    await runner.setup()
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with suppress(FileNotFoundError):

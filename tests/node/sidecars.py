@@ -1,6 +1,7 @@
 """Whole sidecars on loopback: the daemon as it ships, each with a volume, keys and ports of its own."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -16,6 +17,15 @@ from sidecar.link import keys
 from tests.node.region import free_port
 from tests.support.asking import WITHIN, Asked, wait_for
 from tests.support.tree import Tree, differences, tree_of
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
 
 
 class Sidecar(Asked):
@@ -93,6 +103,26 @@ class Sidecar(Asked):
         os.kill(self._process.pid, sig)
         code = self._process.wait(WITHIN)
         self._process = None
+        return code
+
+    def command(self, *arguments: str) -> "Ran":
+        """`sidecar …`, as a person types it beside the daemon."""
+        done = subprocess.run(
+            (sys.executable, "-m", "sidecar", *arguments),
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=2 * WITHIN,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode())
+
+    def ended(self) -> int:
+        """The exit code of a daemon that ends by itself."""
+        assert self._process is not None
+        code = self._process.wait(WITHIN)
+        self._process = None
+        _kill_children_of(str(self.run_dir))
         return code
 
     @property

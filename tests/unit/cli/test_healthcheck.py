@@ -18,7 +18,7 @@ from sidecar.engine.status import NodeState, Status
 from sidecar.web import server
 from sidecar.web.server import serve
 from tests.unit.cli.conftest import Sidecar
-from tests.unit.web.fakes import CUT, WELL, FakeNode, but
+from tests.unit.web.fakes import CUT, WELL, FakeNode, FakeOrders, but
 
 SHORT = 0.3
 PROJECT = Path(__file__).parents[3]
@@ -65,7 +65,7 @@ def answering(*parts: bytes, pause: float = 0.0) -> Iterator[int]:
 
 async def check(status: Status, run_dir: Path) -> tuple[int, str]:
     """What the health check says of a sidecar with this status."""
-    async with serve(FakeNode(status), listen="127.0.0.1", port=0, run_dir=str(run_dir)) as port:
+    async with serve(FakeNode(status), FakeOrders(), listen="127.0.0.1", port=0, run_dir=str(run_dir)) as port:
         why = await asyncio.to_thread(healthcheck.unhealthy, 4.0)
         code = await asyncio.to_thread(healthcheck.main, [])
         return code, why.replace(str(port), "PORT")

@@ -18,7 +18,7 @@ from sidecar.engine.status import NodeState, PathProblem, Status
 from sidecar.errors import EnvironmentFault
 from sidecar.web.server import serve
 from tests.unit.cli.conftest import Ran, Sidecar
-from tests.unit.web.fakes import AMS, CUT, UNREADABLE, WELL, FakeNode, but
+from tests.unit.web.fakes import AMS, CUT, UNREADABLE, WELL, FakeNode, FakeOrders, but
 
 Asker = Callable[..., Awaitable[Ran]]
 
@@ -34,7 +34,7 @@ def asked(run_dir: Path, sidecar: Sidecar) -> Asker:
     """Runs `sidecar status` while a node with this status is served."""
 
     async def asker(status: Status, *options: str) -> Ran:
-        async with serve(FakeNode(status), listen="127.0.0.1", port=0, run_dir=str(run_dir)):
+        async with serve(FakeNode(status), FakeOrders(), listen="127.0.0.1", port=0, run_dir=str(run_dir)):
             return await asyncio.to_thread(sidecar, "status", *options)
 
     return asker

@@ -1,11 +1,14 @@
 """A node that is what a test says it is. The tests of `sidecar.cli` use it too."""
 
+import os
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from sidecar.engine.status import NodeState, PathProblem, PeerStatus, ScanStatus, Status, StoreStatus, WatchStatus
+from sidecar.engine.orders import Behind, ConflictItem, Conflicts, Restored, Trash, TrashItem, Waited
+from sidecar.engine.status import HoldStatus, NodeState, PathProblem, PeerStatus, ScanStatus, Status, StoreStatus, WatchStatus
 from sidecar.metrics import Metrics
 
 AMS: Final = PeerStatus(
@@ -71,6 +74,10 @@ WELL: Final = Status(
     ),
     peers=(AMS,),
 )
+HELD: Final = HoldStatus("scan", "62 paths, most of the web root, were gone at a scan", 62, 300.0)
+CONFLICT: Final = ConflictItem(b"a page-\xff", "0123456789abcdef" * 2, 2048, 1_764_000_000.5, 12, 1_764_000_001.0)
+TRASHED: Final = TrashItem("76a5/1", b"old\x1b[2J", "file", 4096, "replaced", "ams", 1_764_000_000.0)
+LATE: Final = Behind("ams", "3 paths are not confirmed")
 UNREADABLE: Final = PathProblem("private/a", "Permission denied", "give UID 33 access")
 
 
@@ -92,3 +99,59 @@ class FakeNode:
 
     def status(self) -> Status:
         return self.now
+
+
+class FakeOrders:
+    """Notes what it is asked, and answers; or raises `problem`."""
+
+    def __init__(self, problem: Exception | None = None) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.problem = problem
+        self.behind: tuple[Behind, ...] = ()
+        self.listed = Conflicts((CONFLICT,), 1)
+        self.left = Trash((TRASHED,))
+        self.lost: bytes = b"what\xfflost"
+        self.restored = Restored(1, (b"page",), 0, ())
+
+    def _note(self, *asked: Any) -> None:
+        self.asked.append(asked)
+        if self.problem is not None:
+            raise self.problem
+
+    def approve(self, hold: str) -> None:
+        self._note("approve", hold)
+
+    def pause(self) -> None:
+        self._note("pause")
+
+    def resume(self) -> None:
+        self._note("resume")
+
+    async def wait(self, regions: Sequence[str], within: float) -> Waited:
+        self._note("wait", tuple(regions), within)
+        return Waited(self.behind)
+
+    def conflicts(self) -> Conflicts:
+        self._note("conflicts")
+        return self.listed
+
+    def conflict(self, path: bytes, ident: str) -> int:
+        self._note("conflict", path, ident)
+        fd = os.memfd_create("lost")
+        os.write(fd, self.lost)
+        return fd
+
+    async def take(self, path: bytes, ident: str) -> None:
+        self._note("take", path, ident)
+
+    def trash(self, path: bytes, limit: int) -> Trash:
+        self._note("trash", path, limit)
+        return self.left
+
+    async def restore(self, path: bytes, at: float | None) -> Restored:
+        self._note("restore", path, at)
+        return self.restored
+
+    async def restore_since(self, since: float, peer: str) -> Restored:
+        self._note("restore since", since, peer)
+        return self.restored

@@ -31,6 +31,7 @@ def test_every_gauge_is_read_off_the_status() -> None:
     expected = states | {
         'georoot_info{image="0.1.0",node="msk",protocol="1",region="msk"}': 1,
         "georoot_ready": 1,
+        "georoot_paused": 0,
         "georoot_pending_paths": 2,
         "georoot_problem_paths": 0,
         "georoot_warnings": 0,
@@ -42,6 +43,9 @@ def test_every_gauge_is_read_off_the_status() -> None:
         'georoot_index_rows{kind="directory"}': 56,
         'georoot_index_rows{kind="symlink"}': 3,
         'georoot_index_rows{kind="tombstone"}': 10,
+        'georoot_holds{hold="scan"}': 0,
+        'georoot_holds{hold="changes"}': 0,
+        'georoot_holds{hold="trash"}': 0,
         "georoot_volume_free_bytes": 21 << 30,
         "georoot_watched_directories": 56,
         "georoot_unwatched_directories": 0,

@@ -1,0 +1,111 @@
+"""What a person may ask of a running node, and what it answers: the shapes that engine, `admin.sock` and CLI share.
+
+Paths are bytes, as a shell gives them: base64 in JSON. Times are unix seconds.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+LISTED: Final = 1000
+"""The most that one answer lists."""
+
+Path = Annotated[bytes, msgspec.Meta(max_length=4096)]
+Ident = Annotated[str, msgspec.Meta(max_length=64)]
+Region = Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class Approve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is held under `id` goes on."""
+
+    id: Ident
+
+
+class Wait(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Until everything written before is in these regions (none: in all), for `within` seconds at most."""
+
+    regions: Annotated[tuple[Region, ...], msgspec.Meta(max_length=100)] = ()
+    within: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 60.0
+
+
+class Take(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The version that begins with `id` becomes the current one; "" where there is one alone."""
+
+    path: Path
+    id: Ident = ""
+
+
+class Restore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`path` as it was at `at` (None: before it left last); or, with `since`, all that left since then for `peer`."""
+
+    path: Path = b""
+    at: float | None = None
+    since: float | None = None
+    peer: Region = ""
+
+
+class ConflictItem(msgspec.Struct, frozen=True):
+    """A losing version whose bytes are kept: `id` names them (the hash), `shown_*` what the root shows instead."""
+
+    path: bytes
+    id: str
+    size: int
+    written: float
+    shown_size: int
+    shown_written: float
+
+
+class Conflicts(msgspec.Struct, frozen=True):
+    """The first of all `total` losing versions, by path."""
+
+    conflicts: tuple[ConflictItem, ...]
+    total: int
+
+
+class TrashItem(msgspec.Struct, frozen=True):
+    """Something that left the web root: `id` names it in the trash."""
+
+    id: str
+    path: bytes
+    kind: str
+    size: int
+    reason: str
+    peer: str
+    """the region on whose behalf it left, "" for this node"""
+    left: float
+
+
+class Trash(msgspec.Struct, frozen=True):
+    """What left last, the youngest first."""
+
+    items: tuple[TrashItem, ...]
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """A region that has not got everything, and why."""
+
+    region: str
+    why: str
+
+
+class Waited(msgspec.Struct, frozen=True):
+    """Who has not got everything that was written before the question: nobody, if all is well."""
+
+    behind: tuple[Behind, ...]
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """`count` paths are back, the first of them named; what could not be, with why."""
+
+    count: int
+    paths: tuple[bytes, ...]
+    failed: int
+    problems: tuple[str, ...]
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """It was not done: why, what to do, and the exit code of a command that is told so."""
+
+    error: str
+    hint: str
+    exit_code: int
