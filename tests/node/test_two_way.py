@@ -1,6 +1,9 @@
 """Two whole sidecars: what is written in one web root is in the other, and nothing else happens."""
 
+import contextlib
 import os
+import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -385,6 +388,54 @@ def test_a_save_arrives_and_nothing_of_the_editor_does(pair: Regions, command: s
     wait_for(lambda: (ams.html / "page").read_text() == "new\n", "the save")
     time.sleep(0.5)
     assert [] == [name for name in os.listdir(ams.html) if name not in ("page", "page.tmp")]
+
+
+def test_a_save_by_nano_arrives(pair: Regions) -> None:
+    msk, ams = sides(pair)
+    (msk.html / "page").write_text("old\n")
+    pair.wait_identical()
+    editor, screen = pty.fork()
+    if not editor:
+        os.chdir(msk.html)
+        os.execve("/usr/bin/nano", ("nano", "page"), {"TERM": "xterm", "HOME": str(msk.volume)})
+    try:
+        typed = iter((b"new ", b"\x0f", b"\r", b"\x18"))  # text, write out, its name, exit
+        for keys in typed:
+            _drain(screen)
+            os.write(screen, keys)
+        wait_for(lambda: (ams.html / "page").read_text() == "new old\n", "the save")
+    finally:
+        with contextlib.suppress(OSError):
+            os.kill(editor, signal.SIGKILL)
+        os.waitpid(editor, 0)
+        os.close(screen)
+    assert ["page"] == os.listdir(ams.html)
+
+
+def _drain(screen: int) -> None:
+    """Read what the editor shows until it rests."""
+    while select.select([screen], [], [], 0.3)[0]:
+        os.read(screen, 65536)
+
+
+def test_a_file_that_is_cut_by_its_name_arrives(pair: Regions) -> None:
+    msk, ams = sides(pair)
+    (msk.html / "page").write_text("0123456789")
+    pair.wait_identical()
+    os.truncate(msk.html / "page", 4)  # opens and closes nothing
+    wait_for(lambda: (ams.html / "page").read_text() == "0123", "the cut")
+
+
+def test_an_edit_that_restores_size_and_mtime_arrives(pair: Regions) -> None:
+    msk, ams = sides(pair)
+    page = msk.html / "page"
+    page.write_text("first")
+    pair.wait_identical()
+    for text in ("other", "third", "fifth"):
+        before = page.stat()
+        page.write_text(text)
+        os.utime(page, ns=(before.st_atime_ns, before.st_mtime_ns))
+        wait_for(lambda text=text: (ams.html / "page").read_text() == text, text)  # type: ignore[misc]
 
 
 def test_a_git_checkout_of_another_revision_arrives(pair: Regions) -> None:
