@@ -8,7 +8,16 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from sidecar.engine.orders import Behind, ConflictItem, Conflicts, Restored, Trash, TrashItem, Waited
-from sidecar.engine.status import HoldStatus, NodeState, PathProblem, PeerStatus, ScanStatus, Status, StoreStatus, WatchStatus
+from sidecar.engine.status import (
+    HoldStatus,
+    NodeState,
+    PathProblem,
+    PeerStatus,
+    ScanStatus,
+    Status,
+    StoreStatus,
+    WatchStatus,
+)
 from sidecar.metrics import Metrics
 
 AMS: Final = PeerStatus(
@@ -110,7 +119,7 @@ class FakeOrders:
         self.behind: tuple[Behind, ...] = ()
         self.listed = Conflicts((CONFLICT,), 1)
         self.left = Trash((TRASHED,))
-        self.lost: bytes = b"what\xfflost"
+        self.lost: bytes = b"what lost"
         self.restored = Restored(1, (b"page",), 0, ())
 
     def _note(self, *asked: Any) -> None:
