@@ -15,6 +15,8 @@ from pathlib import Path
 MSK, AMS = Path(os.environ["MSK"]), Path(os.environ["AMS"])
 CORNER = "bench"
 SIZE = 4096
+HOLD_WINDOW = 61.0
+"""Seconds after which what was deleted before does not count towards a hold any more (`hold_changes`)."""
 LIMIT = 30.0
 """Seconds after which a change counts as missing."""
 
@@ -97,6 +99,7 @@ def burst(count: int) -> Result:
     began = time.perf_counter()
     (MSK / folder).rename(MSK / moved)
     renamed = until(lambda: holds(AMS / moved, files) and not (AMS / folder).exists(), began)
+    time.sleep(HOLD_WINDOW)
     began = time.perf_counter()
     shutil.rmtree(MSK / moved)
     deleted = until(lambda: not (AMS / moved).exists(), began)
@@ -117,12 +120,12 @@ def main(name: str, count: int | None = None) -> None:
         shutil.rmtree(side / CORNER, ignore_errors=True)
     until(lambda: not (AMS / CORNER).exists() and not (MSK / CORNER).exists(), time.perf_counter())
     (MSK / CORNER).mkdir()
-    (MSK / CORNER / "page").write_bytes(b"")
-    until((AMS / CORNER / "page").exists, time.perf_counter())
+    until((AMS / CORNER).exists, time.perf_counter())
     try:
         print(json.dumps({"work": name, **work(count or usual)}))
     finally:
         shutil.rmtree(MSK / CORNER, ignore_errors=True)
+        until(lambda: not (AMS / CORNER).exists(), time.perf_counter())
 
 
 main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from sidecar.core import found, paths
 from sidecar.core import version as versions
@@ -31,6 +32,8 @@ from sidecar.core.ports import (
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.replica import Replica, on_disk
 
+GIVEN: Final = 100_000
+"""How many paths that a rename left are remembered until their deletion comes."""
 SURPRISES = 8
 """How often an entry is decided anew because a local writer was faster, before the peer is asked to send it later."""
 
@@ -67,6 +70,8 @@ class Lander:
     links_outside: bool = False
     guard: Callable[[int], str] = _nothing_is_held
     """may a path that holds so many bytes be deleted or replaced? "", or why it is held"""
+    given: set[RelPath] = dataclasses.field(default_factory=set)
+    """paths whose bytes were copied to where a rename brought them: that they go loses nothing, so nobody is asked"""
     _leaving: Mapping[RelPath, Entry] = dataclasses.field(default_factory=dict)
     _live: set[RelPath] = dataclasses.field(default_factory=set)
     """directories that were live a moment ago; forgotten when a local writer was faster"""
@@ -178,6 +183,9 @@ class Lander:
             action = plan(old, leaving.version, self.replica.disk.have, self.replica.disk.kept)
             if isinstance(action, Show) and action.head.kind is Kind.TOMBSTONE:
                 return Moved(old_path, old.stat)
+        if len(self.given) >= GIVEN:
+            self.given.clear()
+        self.given.add(old_path)
         return CopyOf(old_path, old.stat)
 
     def _has_moved(self, path: RelPath) -> None:
@@ -207,9 +215,14 @@ class Lander:
         self.replica.commit(after, local=False, heard=entry.version)
 
     def _ask(self, row: Row, head: Head) -> None:
-        """May what lies there go? Mode and mtime alone do not ask. Raises _Held, and the row says so too."""
+        """May what lies there go? Mode and mtime alone do not ask, nor does what a rename left. Raises _Held."""
         stat = row.stat
-        if stat is None or (stat.kind is head.kind and row.hash == head.hash and stat.target == head.target):
+        if stat is None or stat.kind is Kind.DIR:
+            return
+        if head.kind is Kind.TOMBSTONE and row.path in self.given:
+            self.given.discard(row.path)
+            return
+        if stat.kind is head.kind and row.hash == head.hash and stat.target == head.target:
             return
         why = self.guard(stat.size)
         if why:

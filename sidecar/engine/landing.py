@@ -81,6 +81,7 @@ class Landing:
         self._awaited: dict[RelPath, asyncio.Event] = {}
         self._held = held
         self._recover = recover
+        self._given: set[RelPath] = set()
         self._rows_lost = rows_lost
         self.in_order = in_order
         self.unfinished = False
@@ -101,6 +102,7 @@ class Landing:
             self._excluded,
             self._links_outside,
             lambda size: self._held(region, size),
+            self._given,
         )
 
     async def durable(self) -> None:

@@ -18,7 +18,7 @@ from sidecar.engine.status import NodeState, PathProblem, Status
 from sidecar.errors import EnvironmentFault
 from sidecar.web.server import serve
 from tests.unit.cli.conftest import Ran, Sidecar
-from tests.unit.web.fakes import AMS, CUT, UNREADABLE, WELL, FakeNode, FakeOrders, but
+from tests.unit.web.fakes import AMS, CUT, HELD, UNREADABLE, WELL, FakeNode, FakeOrders, but
 
 Asker = Callable[..., Awaitable[Ran]]
 
@@ -102,6 +102,16 @@ async def test_a_person_sees_what_needs_a_look(asked: Asker) -> None:
     ] == lines[-8:]
 
 
+async def test_a_person_sees_what_is_held_and_what_to_type(asked: Asker) -> None:
+    lines = (await asked(but(holds=(HELD,), paused=True))).out.splitlines()
+    assert lines[0].startswith("msk/msk  running, ready, paused until `sidecar resume`")
+    assert [
+        "held until somebody approves it",
+        "  62 paths, most of the web root, were gone at a scan (5 min ago)",
+        "    to let it through: sidecar approve scan",
+    ] == lines[-3:]
+
+
 async def test_elsewhere_than_on_a_terminal_nothing_is_wrapped_or_coloured(
     asked: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +152,7 @@ async def test_json_is_printed_as_it_came(run_dir: Path, asked: Asker) -> None:
         (but(alive=False), 1),
         (but(peers=(AMS, CUT)), 1),
         (but(problems=(UNREADABLE,), problem_count=1), 1),
+        (but(holds=(HELD,)), 1),
     ],
 )
 @pytest.mark.parametrize("json_too", [False, True])

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sidecar.engine.status import NodeState, ScanStatus, WatchStatus
 from sidecar.web.gauges import families
 from tests.unit.web.conftest import Opener
-from tests.unit.web.fakes import AMS, CUT, WELL, FakeNode, but
+from tests.unit.web.fakes import AMS, CUT, HELD, WELL, FakeNode, but
 
 NOW = 1_764_000_000.0
 SCANNED = NOW - WELL.scan.age
@@ -75,6 +75,12 @@ def test_what_is_unknown_is_absent() -> None:
     }
     assert not {"georoot_last_scan_timestamp_seconds", "georoot_watch_limit"} & set(found)
     assert -1.0 not in found.values()
+
+
+def test_what_is_held_is_counted_by_its_hold() -> None:
+    found = samples(list(families(but(holds=(HELD,), paused=True), NOW)))
+    assert [62, 0, 0] == [found[f'georoot_holds{{hold="{kind}"}}'] for kind in ("scan", "changes", "trash")]
+    assert 1 == found["georoot_paused"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from sidecar.engine.status import NodeState, Status
 from tests.unit.web.conftest import Opener
-from tests.unit.web.fakes import AMS, CUT, UNREADABLE, FakeNode, but
+from tests.unit.web.fakes import AMS, CUT, HELD, UNREADABLE, FakeNode, but
 
 ROUTES = ("/", "/livez", "/readyz", "/startupz", "/metrics", "/api/status")
 
@@ -62,6 +62,12 @@ async def test_the_page_says_how_the_node_is_and_where_to_look(visit: Opener) ->
     for route in ROUTES[1:]:
         assert f'href="{route}"' in text
     assert "<script" not in text
+
+
+async def test_the_page_says_what_is_held_and_what_to_type(visit: Opener) -> None:
+    text = await (await (await visit(FakeNode(but(holds=(HELD,), paused=True)))).get("/")).text()
+    for said in (HELD.why, "sidecar approve scan", "paused until `sidecar resume`"):
+        assert html.escape(said) in text
 
 
 async def test_a_defect_is_logged_once_and_answered_without_its_details(visit: Opener) -> None:
