@@ -28,10 +28,9 @@ def test_an_edit_that_lost_is_kept(site: Site) -> None:
         return sum(region.asked.status()["store"]["conflicts"] for region in site.project.regions)
 
     before = conflicts()
-    site.project.cut(site.ams.region)
-    site.msk.sh("echo from msk >page")
-    site.ams.sh("echo from ams, and later >page")
-    site.project.mend(site.ams.region)
+    with cut(site):
+        site.msk.sh("echo from msk >page")
+        site.ams.sh("echo from ams, and later >page")
     site.wait_identical()
     assert "from ams, and later\n" == site.msk.read("page")
     assert conflicts() > before
@@ -39,10 +38,8 @@ def test_an_edit_that_lost_is_kept(site: Site) -> None:
 
 def test_a_kill_in_the_middle_of_a_burst_loses_nothing(site: Site) -> None:
     site.msk.python("for n in range(1500): open(f'{n}', 'w').write(f'{n}' * 500)")
-    for region in site.project.regions:
-        region.sidecar.kill("KILL")
-    for region in site.project.regions:
-        region.sidecar.start()
+    with killed(site):
+        pass
     assert 1500 == len(site.wait_identical())
 
 
@@ -66,9 +63,11 @@ def test_a_status_tells_that_the_peer_is_gone_and_that_it_is_back(site: Site) ->
         return "".join(peer["state"] for peer in of.asked.status().get("peers", ()))
 
     site.ams.region.sidecar.kill("KILL")
-    wait_for(lambda: link(site.msk.region) != "up", "msk misses ams", WITHIN)
-    assert site.msk.region.asked.status()["ready"]
-    site.msk.sh("echo meanwhile >page")
-    wait_for(lambda: site.msk.region.asked.status()["peers"][0]["pending"] > 0, "something is pending", WITHIN)
-    site.ams.region.sidecar.start()
+    try:
+        wait_for(lambda: link(site.msk.region) != "up", "msk misses ams", WITHIN)
+        assert site.msk.region.asked.status()["ready"]
+        site.msk.sh("echo meanwhile >page")
+        wait_for(lambda: site.msk.region.asked.status()["peers"][0]["pending"] > 0, "something is pending", WITHIN)
+    finally:
+        site.ams.region.sidecar.start()
     assert {"page"} == set(site.wait_identical())
