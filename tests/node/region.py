@@ -111,6 +111,13 @@ async def running(*work: Awaitable[None]) -> AsyncIterator[list[asyncio.Task[Non
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def attended() -> None:
+    """Until the ssh behind every closed channel has ended: the loop of a test must not end before its children."""
+    waiting = [task for task in asyncio.all_tasks() if "Channel._attend" in task.get_coro().__qualname__]  # type: ignore[union-attr]
+    if waiting:
+        await asyncio.wait(waiting, timeout=10.0)
+
+
 class Pair:
     """Two regions that know each other: msk sends, ams receives."""
 
@@ -135,3 +142,4 @@ class Pair:
                 yield master
         finally:
             await listener.close()
+            await attended()
