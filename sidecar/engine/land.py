@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NoReturn
 
 from sidecar.core import found, paths
 from sidecar.core import version as versions
@@ -217,7 +217,11 @@ class Lander:
     def _ask(self, row: Row, head: Head) -> None:
         """May what lies there go? Mode and mtime alone do not ask, nor does what a rename left. Raises _Held."""
         stat = row.stat
-        if stat is None or stat.kind is Kind.DIR:
+        if stat is None:
+            return
+        if stat.kind is Kind.DIR:
+            if head.kind is not Kind.DIR and self._holds_held(row.path):
+                self._hold(row, "held with what is in it: see `sidecar status`")
             return
         if head.kind is Kind.TOMBSTONE and row.path in self.given:
             self.given.discard(row.path)
@@ -226,8 +230,16 @@ class Lander:
             return
         why = self.guard(stat.size)
         if why:
-            self.replica.store.put_stat(Row(row.path, row.version, stat, row.hash, row.seq, row.flags | Flag.HELD))
-            raise _Held(why)
+            self._hold(row, why)
+
+    def _hold(self, row: Row, why: str) -> NoReturn:
+        held = Row(row.path, row.version, row.stat, row.hash, row.seq, row.flags | Flag.HELD)
+        self.replica.store.put_stat(held)
+        raise _Held(why)
+
+    def _holds_held(self, directory: RelPath) -> bool:
+        """Is something in it whose deletion is held? Then the directory has not survived anything: it waits too."""
+        return any(marked(row.flags, Flag.HELD) for row in self.replica.store.children(directory))
 
     def _put(self, row: Row, version: Version, head: Head, source: Source | None) -> Stat:
         old, disk = row.stat, self.replica.disk

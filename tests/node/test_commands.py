@@ -360,6 +360,27 @@ def test_a_peer_that_deletes_most_of_the_tree_is_held(unstarted: Regions) -> Non
     assert {"new in ams"} == set(unstarted.wait_identical())
 
 
+def test_a_directory_whose_content_is_held_stays_and_goes_with_it(unstarted: Regions) -> None:
+    msk, ams = sides(unstarted)
+    ams.env["GEOROOT_HOLD_CHANGES"] = "10"
+    for number in range(40):
+        (msk.html / "site" / f"part-{number % 2}").mkdir(parents=True, exist_ok=True)
+        (msk.html / "site" / f"part-{number % 2}" / f"page-{number}").write_text("x")
+    (msk.html / "other").write_text("x")
+    unstarted.start()
+    unstarted.wait_identical()
+    shutil.rmtree(msk.html / "site")
+    wait_held(ams, "changes")
+    unstarted.wait_settled()
+    time.sleep(1.0)
+    assert {"other"} == set(msk.tree())
+    assert {"other", "site", "site/part-0"} < set(ams.tree())
+    assert 0 == ams.metric("georoot_rows_written_total", origin="local")
+    done(ams.command("approve", "changes"))
+    assert {"other"} == set(unstarted.wait_identical())
+    wait_held(ams)
+
+
 def test_a_peer_that_puts_back_what_is_held_ends_the_hold(unstarted: Regions) -> None:
     msk, ams = sides(unstarted)
     ams.env["GEOROOT_HOLD_CHANGES"] = "10"
