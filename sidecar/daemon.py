@@ -135,6 +135,8 @@ async def _run(settings: Settings) -> int:
         name_of(index, options.node)
         node = Node(options, root, index, Metrics(), rsync)
         held.callback(node.watcher.close)
+        if node.uid_mismatch:
+            logger.warning(node.uid_mismatch)
         links = Links(node, installed, env)
         sshd = _sshd(options, installed, env)
         await sshd.check()

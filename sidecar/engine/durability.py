@@ -40,10 +40,12 @@ class Durability:
                 paths, self._paths = self._paths, []
                 try:
                     await asyncio.to_thread(self._flush, paths)
-                except BaseException as error:
+                except Exception as error:  # noqa: BLE001 - whoever waits for it is told
+                    # nothing of it may be called durable: the next flush takes it along
+                    self._paths[:0] = paths
                     waiting.set_exception(error)
                     waiting.exception()
-                    raise
-                waiting.set_result(None)
+                else:
+                    waiting.set_result(None)
         finally:
             self._running = False

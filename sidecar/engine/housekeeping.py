@@ -1,7 +1,8 @@
 """What is done now and then: old trash goes, the index is checkpointed, racy rows are looked at again."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
@@ -9,8 +10,10 @@ import structlog
 from sidecar.core.entry import Flag
 from sidecar.core.paths import RelPath
 from sidecar.engine.watching import Watching
+from sidecar.errors import NeedsHelp, Retryable
 from sidecar.fs import stage
 from sidecar.fs.root import WebRoot
+from sidecar.index.faults import IndexDamaged
 from sidecar.index.store import Index
 
 log = structlog.get_logger(__name__)
@@ -22,6 +25,17 @@ YOUNG_US: Final = 3_600_000_000
 """Younger trash than this is not dropped for its size alone."""
 RACY: Final = 1.0
 EXPIRED_AT_ONCE: Final = 500
+
+
+@contextmanager
+def _later() -> Iterator[None]:
+    """A full disk, or one file that cannot go, is no reason to end: the next round tries again."""
+    try:
+        yield
+    except IndexDamaged:
+        raise
+    except (Retryable, NeedsHelp) as error:
+        log.warning("housekeeping is put off", why=str(error))
 
 
 class Housekeeping:
@@ -63,13 +77,15 @@ class Housekeeping:
         """Moves the log of the index into the index, off the loop."""
         while True:
             await asyncio.sleep(CHECKPOINT)
-            await asyncio.to_thread(self._index.checkpoint)
+            with _later():
+                await asyncio.to_thread(self._index.checkpoint)
 
     async def trash(self) -> None:
         """Drops what is older than the limit, then, above the size limit, the oldest that is not young."""
         while True:
-            self.expire()
-            self._expired()
+            with _later():
+                self.expire()
+                self._expired()
             await asyncio.sleep(TRASH)
 
     def expire(self) -> None:

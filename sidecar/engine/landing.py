@@ -19,7 +19,7 @@ from sidecar.engine.identity import Identity
 from sidecar.engine.land import Lander
 from sidecar.engine.replica import Replica
 from sidecar.fs import stage
-from sidecar.fs.faults import Unstaged
+from sidecar.fs.faults import Denied, Unstaged
 from sidecar.fs.root import WebRoot
 
 _BATCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -175,7 +175,7 @@ class Landing:
                 made = await asyncio.to_thread(stage.stage_file, self._root, path)
             else:
                 made = stage.stage_file(self._root, path)
-        except Unstaged:
+        except (Unstaged, Denied):
             return None
         return Staged(directory.decode(), name, made.hash, made.stat.ino)
 

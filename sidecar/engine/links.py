@@ -155,6 +155,10 @@ class Link:
             self._tell(_first(errors) or "it did not answer")
         except* GeorootError as errors:
             self._tell(_first(errors))
+        except* Exception as errors:
+            # a defect, or a peer that found one: this link begins anew, the node and its other links go on
+            log.exception("a link met a defect", peer=self.peer.region)
+            self._tell(f"a defect on this link: {_first(errors)!r}")
 
     def _tell(self, problem: str) -> None:
         if problem != self.problem:

@@ -196,7 +196,7 @@ class Outbound:
         for item in flown:
             self.problems.pop(item.path, None)
         for answer in frame.answers:
-            if answer.hint and answer.index < len(flown):
+            if answer.hint and 0 <= answer.index < len(flown):
                 self.problems[flown[answer.index].path] = answer.hint
         if torn:
             self._recheck([item.path for item in torn])

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from sidecar.cli import ask
+from sidecar.engine.orders import Wait, Waited
 from tests.node.sidecars import Ran, Regions, Sidecar, regions
 from tests.support.asking import wait_for
 
@@ -218,9 +221,10 @@ def test_what_cannot_be_restored_is_one_clear_line(pair: Regions) -> None:
 
 def test_wait_returns_when_all_is_there(pair: Regions) -> None:
     msk, ams = sides(pair)
-    fill(msk, 300)
-    done(msk.command("wait"))
-    assert 300 == len(os.listdir(ams.html))
+    fill(msk, 1000)
+    asked = ask.post(str(msk.run_dir), "/api/wait", Wait(), 60)  # at once: a new process would come when all is done
+    assert 1000 == len(os.listdir(ams.html))
+    assert Waited(()) == msgspec.json.decode(asked, type=Waited)
     (msk.html / "page").write_text("last")
     done(msk.command("wait", "--timeout", "20s", "ams"))
     assert "last" == (ams.html / "page").read_text()
