@@ -180,12 +180,11 @@ class Commands:
     async def _restore(self, wanted: list[Wanted]) -> Restored:
         """What can be restored is; raises what went wrong if nothing can be."""
         node = self._node
-        node.landing.mend()
-        restorer = Restorer(node.index, lambda: node.landing.lander(""))
+        restorer = Restorer(lambda: node.landing.lander(""))
         done: list[bytes] = []
         failed: list[GeorootError] = []
         for one in wanted:
-            with node.index.transaction():
+            with node.landing.by_hand(one.path, restorer.head(one)):
                 try:
                     restorer.put(one)
                     done.append(one.path)

@@ -34,6 +34,8 @@ from sidecar.index.store import Index
 
 log = structlog.get_logger(__name__)
 
+UNKEPT: Final = (faults.NoSpace, faults.ReadOnly, faults.Denied)
+"""What came out of the root could not be kept: it goes back, for nothing may leave that is not kept."""
 REMEMBERED: Final = 1000
 """How many hashes made ahead, and paths that somebody has open, are remembered."""
 
@@ -152,9 +154,15 @@ class RootDisk:
                 stat = self._land(path, head, staged, out)
             except BaseException:
                 if not isinstance(source, Staged):
-                    stage.drop(self._root.inbox, staged.name)
+                    self._drop_made(staged)
                 raise
             return stat
+
+    def _drop_made(self, staged: stage.Staged) -> None:
+        """What was made for a step that failed goes; what an exchange left under its name came out of the root."""
+        there = self._root.inbox.lstat(staged.name)
+        if there is not None and there.ino == staged.stat.ino:
+            stage.drop(self._root.inbox, staged.name)
 
     def _move(self, path: RelPath, source: Moved, out: Out | None) -> Stat:
         self._touched(source.path)
@@ -162,7 +170,13 @@ class RootDisk:
         if out is None:
             return apply.move(self._root, source.path, path, source.stat)
         placed, other = apply.swap(self._root, path, out.stat, source.path, source.stat)
-        self._discard(source.path, other, path, out)
+        try:
+            self._discard(source.path, other, path, out)
+        except UNKEPT:
+            back = self._root.lstat(source.path)
+            if back is not None and back.ino == other.ino:
+                apply.swap(self._root, path, placed, source.path, back)
+            raise
         return placed
 
     def _staged(self, head: Head, source: Staged | Stored | CopyOf | Itself) -> stage.Staged:
@@ -200,7 +214,11 @@ class RootDisk:
             raise Surprise
         if Kind.DIR in (out.stat.kind, head.kind):
             self._root.let_go()
-        self._keep_staged(path, staged.name, out)
+        try:
+            self._keep_staged(path, staged.name, out)
+        except UNKEPT:
+            apply.undo_exchange(self._root, staged, path, done.placed)
+            raise
         return done.placed
 
     def _dressed(self, path: RelPath, head: Head, stat: Stat) -> Stat:
@@ -237,7 +255,11 @@ class RootDisk:
                 raise InUse(path)
             raise Surprise
         if out.keep is Keep.CONFLICT and stat.kind is Kind.FILE:
-            keep.to_conflicts(self._root, self._root.trash, name, out.hash)
+            try:
+                keep.to_conflicts(self._root, self._root.trash, name, out.hash)
+            except UNKEPT:
+                keep.put_back(self._root, name, at)
+                raise
             self._index.add_conflict(path, out.hash, self._now_us())
         else:
             self._list_trash(name, path, out)

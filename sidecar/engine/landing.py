@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from sidecar.core import version as versions
+from sidecar.core.entry import Head
 from sidecar.core.frames import Batch, Entry, How
 from sidecar.core.ignore import Excluded
 from sidecar.core.intent import Intent
@@ -216,6 +217,22 @@ class Landing:
             self.unfinished = False
         finally:
             self._attribute("")
+
+    @contextmanager
+    def by_hand(self, path: RelPath, head: Head) -> Iterator[None]:
+        """What a person puts at `path` lands inside: as a slice does, so that after a kill all that left is listed."""
+        index = self._me.index
+        self.mend()
+        with self._committed():
+            with index.transaction():
+                self._look_first([path])
+            with index.transaction():
+                index.intend([Intent(path, versions.write(self._replica.row(path).version, head))])
+        with self._committed(), index.transaction():
+            self.unfinished = True
+            yield
+            index.clear_intents([path])
+        self.unfinished = False
 
     @contextmanager
     def _committed(self) -> Iterator[None]:

@@ -27,15 +27,20 @@ class Wanted:
 
 
 class Restorer:
-    """Puts kept bytes back; to be used inside a transaction of the index.
+    """Puts kept bytes back; to be used inside `Landing.by_hand`.
 
     Args:
         lander: makes a fresh one: what one has seen is no longer true when a local writer was faster.
     """
 
-    def __init__(self, index: Index, lander: Callable[[], Lander]) -> None:
-        self._index = index
+    def __init__(self, lander: Callable[[], Lander]) -> None:
         self._lander = lander
+
+    def head(self, wanted: Wanted) -> Head:
+        """What `wanted` is as a write of this moment."""
+        replica, stat = self._lander().replica, wanted.stat
+        dot = replica.dots.on(replica.row(wanted.path).version)
+        return Head(dot, stat.kind, stat.size, replica.dots.now_us() * 1000, stat.mode, wanted.hash, stat.target)
 
     def put(self, wanted: Wanted) -> None:
         """Show `wanted`; what lies there goes to the trash.
@@ -71,11 +76,10 @@ class Restorer:
             raise NeedsHelp(f"{_shown(path)}: a directory lies there", "move it away first")
         lander.directories_above(path)
         replica = lander.replica
-        dot = replica.dots.on(row.version)
-        head = Head(dot, stat.kind, stat.size, replica.dots.now_us() * 1000, stat.mode, wanted.hash, stat.target)
+        head = self.head(wanted)
         out = Out(row.stat, row.hash, Keep.REPLACED) if row.stat is not None else None
         placed = replica.disk.put(path, head, Stored(wanted.hash) if stat.kind is Kind.FILE else Itself(), out)
-        after = observe.written(row, placed, wanted.hash, dot, replica.racy(placed))
+        after = observe.written(row, placed, wanted.hash, head.dot, replica.racy(placed))
         replica.commit(after, local=True)
 
 

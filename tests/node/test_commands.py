@@ -99,6 +99,9 @@ def test_a_conflict_is_listed_everywhere_and_what_lost_can_be_shown_and_taken(pa
     assert "a page-\\udcff" in done(taker.command("conflicts")).out
     lost = done(taker.command("conflicts", "show", name, conflict["id"][:8])).out.encode()
     assert {f"from {one.region}".encode() for one in pair.all} == {shown, lost}
+    ran = taker.command("conflicts", "take", name, "0" * 32)
+    assert (1, 1) == (ran.code, ran.err.count("\n"))
+    assert shown == (taker.html / name).read_bytes()
     done(taker.command("conflicts", "take", name))
     pair.wait_identical()
     assert [lost, lost] == [(one.html / name).read_bytes() for one in pair.all]
