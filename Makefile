@@ -91,7 +91,7 @@ types: venv ## mypy --strict
 bench: venv ## the figures of the README, measured on the running regions
 	$(BIN)/python -m bench
 
-accept: venv images test-image ## the acceptance at full size, real content in and out (half an hour)
+accept: venv images test-image ## the acceptance at full size, real content in and out (ten minutes)
 	@LEVELS=accept scripts/test
 
 soak: venv images test-image ## random work and faults on both sides for SOAK_MINUTES=10: is all of it identical?

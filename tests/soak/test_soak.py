@@ -19,7 +19,7 @@ WORK_SECONDS = (1.0, 6.0)
 SILENCE = 1.0
 
 _WORK = """
-import contextlib, os, random, shutil, sys, time
+import contextlib, os, random, shutil, stat, time
 rng, until = random.Random({seed!r}), time.monotonic() + {seconds}
 def some(kinds):
     walked = [(top, dirs if kinds == "dirs" else files) for top, dirs, files in os.walk(".")]
@@ -30,6 +30,11 @@ def fresh():
 def write(path, mode):
     with open(path, mode) as file:
         file.write(rng.randbytes(int(rng.paretovariate(0.4)) % 200_000))
+def chmod(path, mode):
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        os.fchmod(fd, mode)
+    os.close(fd)
 def rmtree(path):
     if path != ".":
         shutil.rmtree(path)
@@ -42,7 +47,7 @@ WORK = (
     (2, lambda: os.rename(some("dirs"), fresh())),
     (4, lambda: os.makedirs(os.path.join(fresh(), f"{{rng.randrange(9)}}"))),
     (1, lambda: rmtree(some("dirs"))),
-    (2, lambda: os.chmod(some("files"), rng.choice([0o644, 0o600, 0o755]))),
+    (2, lambda: chmod(some("files"), rng.choice([0o644, 0o600, 0o755]))),
     (2, lambda: os.symlink(rng.choice(["0", "1/2", "nowhere"]), fresh())),
     (1, lambda: os.utime(some("files"), ns=(0, rng.randrange(10**18)))),
 )
@@ -63,6 +68,16 @@ def nothing(_site: Site) -> Iterator[None]:
     yield
 
 
+@contextmanager
+def telling(what: str) -> Iterator[None]:
+    """A failure says in which round it was."""
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note(what)
+        raise
+
+
 FAULTS: tuple[Fault, ...] = (nothing, nothing, killed, restarting, cut, paused, stopped)
 
 
@@ -80,27 +95,25 @@ def test_random_work_and_faults_leave_both_regions_identical(
 ) -> None:
     rng, until, counted, rounds = random.Random(SEED), time.monotonic() + 60 * MINUTES, list[int](), 0
     record_property("SOAK_SEED", SEED)
-    site.msk.sh("echo stays >kept")
-    site.wait_identical()
     while time.monotonic() < until:
         fault, seconds = rng.choice(FAULTS), rng.uniform(*WORK_SECONDS)
-        told = f"round {rounds} of seed {SEED}: {fault.__name__}"
-        sides = [
-            threading.Thread(target=work(corner, f"{SEED} {rounds} {corner.region.name}", seconds, counted))
-            for corner in site.both
-        ]
-        for side in sides:
-            side.start()
-        time.sleep(rng.uniform(0, seconds))
-        with fault(site):
+        with telling(f"round {rounds} of seed {SEED}: {fault.__name__}"):
+            sides = [
+                threading.Thread(target=work(corner, f"{SEED} {rounds} {corner.region.name}", seconds, counted))
+                for corner in site.both
+            ]
+            for side in sides:
+                side.start()
             time.sleep(rng.uniform(0, seconds))
-        for side in sides:
-            side.join()
-        rounds += 1
-        assert site.wait_identical(within=120), told
-        assert rounds * 2 == len(counted), told
-        before, after = site.project.silent(SILENCE)
-        assert before == after, told
-        assert [0, 0] == [region.asked.status()["problem_count"] for region in site.project.regions], told
+            with fault(site):
+                time.sleep(rng.uniform(0, seconds))
+            for side in sides:
+                side.join()
+            rounds += 1
+            site.wait_identical(within=120)
+            assert rounds * 2 == len(counted)
+            before, after = site.project.silent(SILENCE)
+            assert before == after
+            assert [0, 0] == [region.asked.status()["problem_count"] for region in site.project.regions]
     record_property("rounds", rounds)
     record_property("changes", sum(counted))
