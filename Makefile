@@ -88,7 +88,7 @@ lint: venv ## ruff, shellcheck, hadolint, import rules
 types: venv ## mypy --strict
 	$(BIN)/mypy
 
-bench: venv ## the figures of the README, measured on the running regions
+bench: up venv ## the figures of the README, measured on both regions (ten minutes)
 	$(BIN)/python -m bench
 
 accept: venv images test-image ## the acceptance at full size, real content in and out (ten minutes)

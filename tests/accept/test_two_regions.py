@@ -190,4 +190,4 @@ def test_ten_thousand_files_at_once(site: Site, record_property: Record) -> None
         record_property(f"{BURST} files of 4 KiB, turn {turn}", what)
         assert (BURST + 1) * turn == len(site.wait_identical(LONG))
     assert_silent(site)
-    assert min(taken) <= BURST_WITHIN  # what else the machine does only ever adds to it
+    assert max(taken) <= BURST_WITHIN
