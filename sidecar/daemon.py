@@ -71,6 +71,7 @@ def options_of(settings: Settings) -> Options:
         large_file=settings.large_file,
         open_wait=settings.open_wait,
         scan_interval=settings.scan_interval,
+        poll_interval=settings.poll_interval,
         trash_keep=settings.trash_keep,
         trash_max=settings.trash_max,
         hold_deletions=settings.hold_deletions,
@@ -186,6 +187,7 @@ def _tasks(
     tasks: dict[str, Coroutine[Any, Any, None]] = {
         "root": node.rooted(),
         "scan": node.scans(),
+        "poll": node.polling.run(),
         "found": node.finds(),
         "watch": node.watching.run(),
         "sshd": sshd.run(),

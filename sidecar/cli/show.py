@@ -115,7 +115,7 @@ def _facts(node: Status) -> Iterator[tuple[str, str]]:
 
 
 def _watching(node: Status) -> str:
-    limit = f" of {node.watch.limit} allowed" if node.watch.limit else ""
+    limit = f" of {node.watch.limit} allowed" if node.watch.limit >= 0 else ""
     polled = f", {node.watch.unwatched} polled" if node.watch.unwatched else ""
     lost = f", events lost {node.watch.overflows} times" if node.watch.overflows else ""
     return f"{node.watch.directories} directories{limit}{polled}{lost}"

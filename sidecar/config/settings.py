@@ -144,6 +144,9 @@ class Settings(BaseModel):
     """How long a file that a writer has open is waited for"""
     scan_interval: Annotated[float, _seconds(1, 30 * _DAY)] = _HOUR
     """Time between two full comparisons of the web root with the index"""
+    poll_interval: Annotated[float, _seconds(0.1, _DAY)] = 10.0
+    """Time between two looks at what inotify does not tell: directories for which there was no watch, network file
+    systems. Longer where a look takes more than a tenth of it"""
     links: Annotated[Literal["inside", "all"], _one_of("inside", "all")] = "inside"
     """Symlinks that are applied: those that stay `inside` the web root, or `all`"""
     served_at: Annotated[str, BeforeValidator(units.path)] = ""

@@ -92,7 +92,7 @@ class Holds:
 
         Once it is, it is until nothing of it is gone: who puts files back must not lose the other half meanwhile.
         """
-        most = holds.too_much(count, self._index.live_count(), self._scan_limit)
+        most = self.is_much(count)
         held = bool(gone) and (most or HoldKind.SCAN in self.active) and not self._scan_approved
         self._scan_approved = False
         self._gone = frozenset(gone) if held else frozenset()
@@ -102,6 +102,10 @@ class Holds:
         else:
             self._end(HoldKind.SCAN)
         return held
+
+    def is_much(self, count: int) -> bool:
+        """Are so many paths that are gone too many for nobody to be asked?"""
+        return holds.too_much(count, self._index.live_count(), self._scan_limit)
 
     def withheld(self, path: RelPath) -> bool:
         """Is nobody to hear that this path is gone, because the hold of a scan concerns it or something beneath it?"""

@@ -23,6 +23,7 @@ from sidecar.engine.identity import Identity
 from sidecar.engine.landing import Landing
 from sidecar.engine.offers import Finding
 from sidecar.engine.options import Options
+from sidecar.engine.polling import Polling
 from sidecar.engine.recover import Recovery
 from sidecar.engine.replica import Changed, Dots, Replica, on_disk
 from sidecar.engine.scan import Result, Scanner
@@ -136,6 +137,15 @@ class Node:
             absorbed=self._woken,
         )
         self._scanner = Scanner(root, index, self.watcher, self.excluded, self._differs)
+        self.polling = Polling(
+            self.watcher,
+            self._scanner,
+            self.watching,
+            interval=options.poll_interval,
+            network=root.needs_polling() or "",
+            scanning=lambda: self.scanning or not self.scanned.is_set(),
+            missed=self._missed,
+        )
         self.housekeeping = Housekeeping(
             root,
             index,
@@ -210,9 +220,10 @@ class Node:
             await self._scan(finding=False)
 
     def _scan_pause(self) -> float:
-        if HoldKind.SCAN not in self.holds.active or self.last_scan is None:
-            return self.options.scan_interval
-        return min(self.options.scan_interval, max(HELD_SCAN, 10 * self.last_scan.seconds))
+        pause, took = self.options.scan_interval, self.last_scan.seconds if self.last_scan is not None else 0.0
+        if self.polling.network:
+            pause = min(pause, self.polling.pause(took))
+        return min(pause, max(HELD_SCAN, 10 * took)) if HoldKind.SCAN in self.holds.active else pause
 
     async def rooted(self) -> None:
         """Look at the way to the web root for as long as it leads to the one that was opened.
@@ -243,7 +254,9 @@ class Node:
             self.scanning = False
         self.scanned_at = time.monotonic()
         self.metrics.scanned(self.last_scan.seconds)
-        log.info(
+        # where scans stand in for events, one that found nothing is no news
+        quiet = bool(self.polling.network) and not self.last_scan.differing
+        (log.debug if quiet else log.info)(
             "scan done",
             paths=self.last_scan.files,
             differing=self.last_scan.differing,
@@ -257,6 +270,14 @@ class Node:
     def _vanished(self, gone: list[RelPath]) -> None:
         """What a scan did not find was deleted, unless it is most of the tree: then somebody is asked first."""
         if not self.holds.scan(gone, sum(1 + self._live_beneath(path) for path in gone)):
+            self._differs(gone)
+
+    def _missed(self, gone: list[RelPath]) -> None:
+        """The same where only some directories were looked at: what may be held is for a whole scan to say."""
+        count = sum(1 + self._live_beneath(path) for path in gone)
+        if HoldKind.SCAN in self.holds.active or self.holds.is_much(count):
+            self.scan_soon()
+        else:
             self._differs(gone)
 
     def _live_beneath(self, path: RelPath) -> int:

@@ -34,6 +34,7 @@ class Options:
     large_file: int
     open_wait: float
     scan_interval: float
+    poll_interval: float
     trash_keep: float
     trash_max: int
     hold_deletions: int

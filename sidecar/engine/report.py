@@ -19,13 +19,16 @@ from sidecar.engine.status import (
     StoreStatus,
     WatchStatus,
 )
-from sidecar.fs.watch import LIMIT_SYSCTL, watch_limit
+from sidecar.engine.watching import too_many_events
+from sidecar.fs import limits
 from sidecar.link.sshd import Sshd
 
 LISTED: Final = 100
 """Problems of single paths that a status lists; it counts all."""
 WATCHES_SHORT: Final = 0.8
 """Share of the limit on watches from which on it is a warning."""
+OVERFLOW_TOLD: Final = 86_400.0
+"""Seconds for which lost events are a warning."""
 CLOCK_WARNING: Final = 60.0
 """Seconds that a peer's clock may be off before it is a warning."""
 
@@ -94,13 +97,17 @@ class Reporter:
         return ScanStatus(self._node.scanning, age, last.seconds, last.files, last.differing, last.special)
 
     def _watch(self) -> WatchStatus:
-        watcher = self._node.watcher
+        watcher, watching, polling = self._node.watcher, self._node.watching, self._node.polling
+        limit = limits.watches()
         return WatchStatus(
             directories=len(watcher),
-            limit=watch_limit() or 0,
+            limit=limit.value,
+            sysctl=limit.sysctl,
             unwatched=len(watcher.unwatched),
-            overflows=self._node.watching.overflows,
-            polling=self._node.root.needs_polling() or "",
+            overflows=watching.overflows,
+            overflow_age=time.monotonic() - watching.overflowed_at if watching.overflows else -1.0,
+            poll_interval=polling.interval,
+            polling=polling.network,
         )
 
     def _store(self) -> StoreStatus:
@@ -180,13 +187,15 @@ class Reporter:
 
     def _of_the_watch(self) -> Iterator[str]:
         watch = self._watch()
+        limit, every = limits.Limit(watch.sysctl, watch.limit).raised, f"every {watch.poll_interval:g} s or less often"
         if watch.unwatched:
-            unwatched = f"{watch.unwatched} directories have no watch and are seen by scans alone"
-            yield f"{unwatched}: raise {LIMIT_SYSCTL} above {watch.limit}"
-        elif watch.limit and watch.directories > WATCHES_SHORT * watch.limit:
-            yield f"{watch.directories} of {watch.limit} watches are taken: raise {LIMIT_SYSCTL}"
+            yield f"{watch.unwatched} directories have no watch and are polled {every}: {limit}"
+        elif 0 <= WATCHES_SHORT * watch.limit < watch.directories:
+            yield f"{watch.directories} watches are taken, the limit is near: {limit}"
+        if 0 <= watch.overflow_age < OVERFLOW_TOLD:
+            yield f"events were lost {watch.overflows} times, a scan looks for what they told: {too_many_events()}"
         if watch.polling:
-            yield f"the web root lies on {watch.polling}: what other machines write is seen by scans alone"
+            yield f"the web root lies on {watch.polling}: what other machines write is seen by scans, {every}"
 
     def _of_the_peers(self) -> Iterator[str]:
         for region, off in self._node.me.clock_off_us.items():

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from sidecar.core import observe, paths
 from sidecar.core.entry import Kind, Row, Stat
@@ -11,7 +11,7 @@ from sidecar.core.observe import Change
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.fs.faults import Missing
 from sidecar.fs.root import WebRoot
-from sidecar.fs.walk import walk
+from sidecar.fs.walk import Slice, directory, walk
 from sidecar.fs.watch import Watcher
 from sidecar.index.store import Index
 
@@ -34,6 +34,13 @@ class Result:
     links: list[RelPath] = dataclasses.field(default_factory=list)
     gone: list[RelPath] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+
+
+async def in_slices(directories: Iterator[RelPath]) -> None:
+    """Have a watcher go over its directories, with a pause now and then."""
+    for count, _ in enumerate(directories):
+        if count % COVER_SLICE == 0:
+            await asyncio.sleep(0)
 
 
 class Scanner:
@@ -59,14 +66,21 @@ class Scanner:
 
     async def scan(self, top: RelPath = ROOT) -> Result:
         """Watch what is not watched yet, then compare every directory from `top` down with its rows."""
-        started, result = time.monotonic(), Result()
+        started = time.monotonic()
         if top == ROOT:
-            for count, _ in enumerate(self._watcher.cover()):
-                if count % COVER_SLICE == 0:
-                    await asyncio.sleep(0)
+            await in_slices(self._watcher.cover())
+        return await self._read(walk(self._root, self._excluded, top), started)
+
+    async def look(self, directories: Iterable[RelPath]) -> Result:
+        """Compare these directories alone with their rows: each by itself, not what lies deeper."""
+        parts = (part for path in directories for part in directory(self._root, self._excluded, path))
+        return await self._read(parts, time.monotonic())
+
+    async def _read(self, parts: Iterator[Slice], started: float) -> Result:
+        result = Result()
         there: dict[RelPath, Stat] = {}
         try:
-            for part in walk(self._root, self._excluded, top):
+            for part in parts:
                 result.special += len(part.special)
                 there.update((paths.join(part.path, name), stat) for name, stat in part.entries)
                 if part.refused is not None:

@@ -93,10 +93,17 @@ class WatchStatus(msgspec.Struct, frozen=True):
 
     directories: int
     limit: int
-    """fs.inotify.max_user_watches; 0: unknown"""
+    """on watches of this user; -1: unknown"""
+    sysctl: str
+    """what sets that limit"""
     unwatched: int
     """directories for which there was no watch: they are polled"""
     overflows: int
+    """how often the kernel's queue was full and events were lost; a scan finds what they would have told"""
+    overflow_age: float
+    """seconds since the last; -1: there was none"""
+    poll_interval: float
+    """seconds between two looks at what is polled"""
     polling: str
     """the kind of file system on which events of other machines are not seen, "" if all are"""
 

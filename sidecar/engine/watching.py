@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -14,6 +15,7 @@ from sidecar.engine.absorb import Absorber, Trouble
 from sidecar.engine.dirty import Dirty
 from sidecar.engine.disk import RootDisk
 from sidecar.errors import Retryable
+from sidecar.fs import limits
 from sidecar.fs.faults import Denied, Raced, Special
 from sidecar.fs.root import WebRoot
 from sidecar.fs.walk import walk
@@ -33,6 +35,11 @@ INDEX_AGAIN: Final = 2.0
 """The same while the index cannot be written (a full disk)."""
 LARGE_HASH: Final = 4 << 20
 """Files from this size on are hashed off the loop (bytes)."""
+
+
+def too_many_events() -> str:
+    """What to do about a queue of events that was full."""
+    return f"{limits.queue().raised} and restart the sidecar"
 
 
 @dataclasses.dataclass(slots=True)
@@ -95,6 +102,8 @@ class Watching:
         self.troubles: dict[RelPath, Trouble] = {}
         self.root_lost = False
         self.overflows = 0
+        self.overflowed_at = 0.0
+        """when events were lost last (monotonic seconds)"""
         self.problem = ""
         """why nothing can be written to the index just now"""
 
@@ -151,7 +160,9 @@ class Watching:
                 self._mark_beneath(path)
         if seen.overflow:
             self.overflows += 1
+            self.overflowed_at = time.monotonic()
             self._metrics.overflows.inc()
+            log.warning("events were lost, a scan looks for what they told", hint=too_many_events())
             self._overflowed()
         self.root_lost = self.root_lost or seen.root_lost
         self._more = seen.more

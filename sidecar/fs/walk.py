@@ -41,13 +41,16 @@ def walk(
     while waiting:
         path = waiting.pop()
         below: list[RelPath] = []
-        for part in _directory(tree, excluded, path, size):
+        for part in directory(tree, excluded, path, size):
             below.extend(join(path, name) for name, stat in part.entries if stat.kind is Kind.DIR)
             yield part
         waiting.extend(reversed(below))
 
 
-def _directory(tree: Tree, excluded: Callable[[RelPath, bool], bool], path: RelPath, size: int) -> Iterator[Slice]:
+def directory(
+    tree: Tree, excluded: Callable[[RelPath, bool], bool], path: RelPath, size: int = SLICE
+) -> Iterator[Slice]:
+    """One directory alone, as `walk` reads it."""
     try:
         with tree.directory(path, DIRECTORY) as fd:
             names = names_in(fd)

@@ -15,14 +15,12 @@ from inotify_simple import INotify, flags
 
 from sidecar.core.paths import RelPath, is_state, join
 from sidecar.errors import EnvironmentFault, GeorootError
-from sidecar.fs import syscalls
+from sidecar.fs import limits, syscalls
 from sidecar.fs.faults import Missing
 from sidecar.fs.root import MADE, WebRoot
 from sidecar.fs.tree import GONE, LOOK
 from sidecar.fs.watchtree import INBOX_MASK, ROOT_MASK, WEB_MASK, Node, Watches, WatchTree
 
-LIMIT_SYSCTL: Final = "fs.inotify.max_user_watches"
-_LIMIT_FILE: Final = "/proc/sys/fs/inotify/max_user_watches"
 LISTED_AT_ONCE: Final = 5_000
 """How many names one `read` lists at most (about 1 µs each)."""
 
@@ -99,7 +97,7 @@ class Watcher:
     events, `read()` never blocks. To be used by one thread.
 
     Raises:
-        EnvironmentFault: no inotify instance, or no watch for the root, can be had.
+        EnvironmentFault: no inotify instance can be had, or the root cannot be watched at all.
     """
 
     def __init__(self, root: WebRoot, excluded: Callable[[RelPath, bool], bool]) -> None:
@@ -108,8 +106,7 @@ class Watcher:
         try:
             self._inotify = INotify(nonblocking=True)
         except OSError as error:
-            hint = "raise the sysctl fs.inotify.max_user_instances"
-            raise EnvironmentFault("inotify", os.strerror(error.errno or 0), hint) from error
+            raise EnvironmentFault("inotify", os.strerror(error.errno or 0), limits.instances().raised) from error
         self._watches = Watches(self._inotify)
         self._web = WatchTree(root, self._watches, WEB_MASK, self._skipped, self._new, self._moved)
         self._inbox = WatchTree(root.inbox, self._watches, INBOX_MASK, _own_corner, self._new, self._moved)
@@ -121,7 +118,8 @@ class Watcher:
             self._web.start(ROOT_MASK)
         except OSError as error:
             self._inotify.close()
-            raise EnvironmentFault("web root", "cannot be watched", f"raise the sysctl {LIMIT_SYSCTL}") from error
+            hint = f"give UID {os.geteuid()} read access to it"
+            raise EnvironmentFault("web root", f"cannot be watched ({os.strerror(error.errno or 0)})", hint) from error
 
     def close(self) -> None:
         """Drop the instance with all its watches."""
@@ -137,7 +135,7 @@ class Watcher:
 
     @property
     def unwatched(self) -> list[RelPath]:
-        """Directories that the limit on watches left out (each by itself): to be polled; see `LIMIT_SYSCTL`."""
+        """Directories that the limit on watches left out (each by itself): to be polled; see `limits.watches`."""
         return sorted(node.path for node in self._web.unwatched)
 
     @property
@@ -190,11 +188,30 @@ class Watcher:
         finally:
             os.close(fd)
 
-    def retry_unwatched(self) -> None:
-        """Try again to watch what the limit left out; the next `read` lists what got a watch."""
+    def retry(self) -> Iterator[RelPath]:
+        """Have the next `read` try again to watch what was left out or denied, and look for directories that came into
+        it or left, of which no event tells. Yields after each so that a loop can do other things in between.
+        """
+        for tree, mask in ((self._web, ROOT_MASK), (self._inbox, INBOX_MASK)):
+            if tree.root in tree.unwatched:
+                tree.start(mask)
         for node in (*self._web.unwatched, *self._web.denied):
             if node.parent is not None:
-                self._marks[(node.parent, node.name)] = _ISDIR | _CREATE
+                self._marks.setdefault((node.parent, node.name), _ISDIR)
+            if node in self._web.unwatched:
+                self._look_for_directories(node)
+            yield node.path
+
+    def _look_for_directories(self, node: Node) -> None:
+        fd = self._web.open(node)
+        if fd is None:
+            return
+        try:
+            names = {name for name, is_dir in _names(fd) if is_dir}
+            for name in names.symmetric_difference(node.children):
+                self._marks.setdefault((node, name), _ISDIR)
+        finally:
+            os.close(fd)
 
     def read(self) -> Seen:
         """Everything that happened since the last call, each path once. Never blocks. 3 µs an event.
@@ -367,15 +384,6 @@ class Watcher:
 
     def _skipped(self, path: RelPath, is_dir: bool) -> bool:
         return is_state(path) or self._excluded(path, is_dir)
-
-
-def watch_limit() -> int | None:
-    """How many watches a user may have on this machine (`LIMIT_SYSCTL`); `None` where /proc does not say."""
-    try:
-        with open(_LIMIT_FILE, encoding="ascii") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return None
 
 
 def _names(fd: int) -> list[tuple[bytes, bool]]:

@@ -110,8 +110,15 @@ class WatchTree:
         self.root: Final = Node(self, None, b"", ROOT, NO_WATCH)
 
     def start(self, mask: int) -> None:
-        """Watch the root itself. Raises OSError."""
-        self._watches.bind(self.root, self._watches.add(self._tree.fd, mask))
+        """Watch the root itself; where the limit leaves no room for it, it is `unwatched`. Raises OSError."""
+        try:
+            self._watches.bind(self.root, self._watches.add(self._tree.fd, mask))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            self.unwatched.add(self.root)
+        else:
+            self.unwatched.discard(self.root)
 
     def attached(self, node: Node) -> bool:
         """Is the node still part of the tree?"""

@@ -46,8 +46,8 @@ def families(status: Status, now: float) -> Iterator[Metric]:
     yield _labelled("state", "1: the node is in this state", "state", _states(status))
     yield _labelled("holds", "Paths that are held until `sidecar approve`, by the hold", "hold", _holds(status))
     yield _labelled("index_rows", "Rows of the index", "kind", ((kind, of(status.store)) for kind, of in _ROWS))
-    if status.watch.limit:
-        yield _gauge("watch_limit", "fs.inotify.max_user_watches", status.watch.limit)
+    if status.watch.limit >= 0:
+        yield _gauge("watch_limit", "How many directories this user may watch", status.watch.limit)
     if status.scan.age >= 0:
         yield _gauge("last_scan_timestamp_seconds", "When the last full scan ended", now - status.scan.age)
     yield from _peers(status.peers)

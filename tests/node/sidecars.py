@@ -43,6 +43,8 @@ class Sidecar(Asked):
         super().__init__("127.0.0.1", self.http_port)
         self.log = base / f"{region}.log"
         self.env: dict[str, str] = {}
+        self.prefix: tuple[str, ...] = ()
+        """what execs the daemon, with its command line as the last arguments"""
         self._process: subprocess.Popen[bytes] | None = None
         keys.make_region_keys(str(self.keys_dir))
 
@@ -73,7 +75,7 @@ class Sidecar(Asked):
         assert self._process is None
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                (sys.executable, "-m", "sidecar", "run"),
+                (*self.prefix, sys.executable, "-m", "sidecar", "run"),
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -126,6 +128,11 @@ class Sidecar(Asked):
         return code
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
@@ -167,7 +174,10 @@ class Regions:
 
     def wait_settled(self, within: float = WITHIN) -> None:
         """Until every node says that it is up to date."""
-        wait_for(lambda: all(one.settled for one in self.all), "every node up to date", within)
+        try:
+            wait_for(lambda: all(one.settled for one in self.all), "every node up to date", within)
+        except AssertionError as error:
+            raise AssertionError("\n".join((str(error), *self._how_it_is()))) from None
 
     def wait_identical(self, within: float = WITHIN) -> Tree:
         """Until all trees are the same and nothing is pending; the tree."""
@@ -184,9 +194,11 @@ class Regions:
         first, lines = trees[0], [f"not identical within {within} s:"]
         for one, tree in zip(self.all[1:], trees[1:], strict=True):
             lines += [f"  {self.all[0].region}, {one.region}: {line}" for line in differences(first, tree)]
-        lines += [f"{one.region}: {json.dumps(one.status())[:1500]}" for one in self.all]
-        lines += [f"--- log of {one.region}\n{one.said()[-3000:]}" for one in self.all]
-        return "\n".join(lines[:40] + lines[-2 * len(self.all) :])
+        return "\n".join(lines[:40] + self._how_it_is())
+
+    def _how_it_is(self) -> list[str]:
+        lines = [f"{one.region}: {json.dumps(one.status())[:1500]}" for one in self.all]
+        return lines + [f"--- log of {one.region}\n{one.said()[-3000:]}" for one in self.all]
 
     def clean(self) -> None:
         for one in self.all:

@@ -44,6 +44,7 @@ def options(volume: Path) -> Options:
         large_file=1 << 20,
         open_wait=1,
         scan_interval=3600,
+        poll_interval=10,
         trash_keep=3600,
         trash_max=1 << 30,
         hold_deletions=25,

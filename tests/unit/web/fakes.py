@@ -69,7 +69,16 @@ WELL: Final = Status(
     problems=(),
     problem_count=0,
     scan=ScanStatus(running=False, age=41.0, took=0.8, paths=1293, differing=7, special=0),
-    watch=WatchStatus(directories=56, limit=8192, unwatched=0, overflows=0, polling=""),
+    watch=WatchStatus(
+        directories=56,
+        limit=8192,
+        sysctl="fs.inotify.max_user_watches",
+        unwatched=0,
+        overflows=0,
+        overflow_age=-1.0,
+        poll_interval=10.0,
+        polling="",
+    ),
     store=StoreStatus(
         files=1234,
         directories=56,

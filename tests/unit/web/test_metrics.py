@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar.engine.status import NodeState, ScanStatus, WatchStatus
+from sidecar.engine.status import NodeState, ScanStatus
 from sidecar.web.gauges import families
 from tests.unit.web.conftest import Opener
 from tests.unit.web.fakes import AMS, CUT, HELD, WELL, FakeNode, but
@@ -67,7 +68,7 @@ def test_what_is_unknown_is_absent() -> None:
     fresh = but(
         peers=(AMS, CUT),
         scan=ScanStatus(running=True, age=-1.0, took=0.0, paths=0, differing=0, special=0),
-        watch=WatchStatus(directories=1, limit=0, unwatched=0, overflows=0, polling=""),
+        watch=msgspec.structs.replace(WELL.watch, directories=1, limit=-1),
     )
     found = samples(list(families(fresh, NOW)))
     assert {"georoot_peer_up", "georoot_peer_receiving", "georoot_peer_in_flight_batches"} == {
