@@ -150,10 +150,10 @@ class _Chooser:
         leans: int | None = NOTHING
         if item.kind is Kind.SYMLINK:
             leans = self._target_first(item)
-        if leans is None or (item.kind is not Kind.DIR and not self._deletions_beneath(item.path)):
-            return None
-        if item.kind is Kind.TOMBSTONE and self._replacing(item) is None:
-            return self._symlinks_first()
+        if leans is not None and item.kind is not Kind.DIR:
+            leans = _lowest(leans, self._deletions_beneath(item.path))
+        if leans is not None and item.kind is Kind.TOMBSTONE and self._replacing(item) is None:
+            leans = _lowest(leans, self._symlinks_first())
         return leans
 
     def _alone(self, item: Item) -> bool:
@@ -177,15 +177,22 @@ class _Chooser:
                 return False
         return True
 
-    def _deletions_beneath(self, path: RelPath) -> bool:
+    def _deletions_beneath(self, path: RelPath) -> int | None:
+        """The lowest number that brings one of them, None if one cannot go: what the peer has not deleted when `path`
+        comes lives on there, and the directory with it."""
+        leans = NOTHING
         for dead in self._box.dead_beneath(path):
             waiting = self._box.live.get(dead) or self._box.promote(dead)
             if waiting is None:
                 if dead not in self._box.ahead:
-                    return False
-            elif not self._choose(waiting):
-                return False
-        return True
+                    return None
+                number = self._box.ahead[dead][0]
+            elif self._choose(waiting):
+                number = self._number
+            else:
+                return None
+            leans = min(leans or number, number)
+        return leans
 
     def _target_first(self, link: Item) -> int | None:
         leans = NOTHING
@@ -232,3 +239,8 @@ class _Chooser:
                 return None
             leans = leans or self._number
         return leans
+
+
+def _lowest(leans: int, needed: int | None) -> int | None:
+    """The lower of two numbers leaned on; None if what is `needed` cannot go now."""
+    return min(leans or needed, needed or leans) if needed is not None else None

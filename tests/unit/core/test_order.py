@@ -349,7 +349,26 @@ def test_a_deploy_arrives_in_the_order_in_which_a_visitor_may_see_it() -> None:
     assert ["current", "releases/4/index.html", "releases/4"] == sender.small()
 
 
+def test_the_deletion_of_a_directory_leans_on_those_of_what_was_in_it() -> None:
+    sender = Sender()
+    sender.link("current", "r")
+    sender.small()
+    sender.delete("d/x")
+    assert [("d/x", 1)] == sender.leaning()
+    sender.settled(number=1)
+    sender.delete("d/y", "d")
+    assert [("d/y", 0), ("d", 2)] == sender.leaning()
+
+
 # -- a change of kind
+
+
+def test_what_replaces_a_directory_leans_on_the_deletions_in_flight() -> None:
+    sender = Sender()
+    sender.delete("d/x")
+    sender.small()
+    sender.file("d")
+    assert [("d", 1)] == sender.leaning()
 
 
 @pytest.mark.parametrize("kind", ["file", "symlink"])
