@@ -79,6 +79,7 @@ def options_of(settings: Settings) -> Options:
         links_outside=settings.links == "all",
         served_at=settings.served_at,
         found_now=settings.found == "now",
+        found_join=settings.found == "join",
         spares=settings.spares,
         drain=settings.drain,
     )

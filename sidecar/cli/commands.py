@@ -8,6 +8,7 @@ from sidecar import VERSION
 from sidecar.cli import exits, healthcheck
 from sidecar.cli.approve import approve
 from sidecar.cli.conflicts import conflicts
+from sidecar.cli.join import join
 from sidecar.cli.keygen import keygen
 from sidecar.cli.pause import pause, resume
 from sidecar.cli.restore import restore
@@ -31,7 +32,7 @@ def _healthcheck() -> int:
     return healthcheck.main([])
 
 
-for _command in (run, status, keygen, approve, pause, resume, wait, conflicts, trash, restore):
+for _command in (run, status, keygen, join, approve, pause, resume, wait, conflicts, trash, restore):
     sidecar.add_command(_command)
 
 

@@ -151,8 +151,9 @@ class Settings(BaseModel):
     """Symlinks that are applied: those that stay `inside` the web root, or `all`"""
     served_at: Annotated[str, BeforeValidator(units.path)] = ""
     """Path of the web root as the web server sees it: absolute symlinks beneath it count as inside"""
-    found: Annotated[Literal["wait", "now"], _one_of("wait", "now")] = "wait"
-    """When a new index sends what its first scan found: after every peer has answered (`wait`), or `now`"""
+    found: Annotated[Literal["wait", "now", "join"], _one_of("wait", "now", "join")] = "wait"
+    """When a new index sends what its first scan found: after every peer has answered (`wait`), `now`, or after
+    `sidecar join` has said who wins (`join`)"""
 
     trash_keep: Annotated[float, _seconds(0, 3650 * _DAY)] = 7 * _DAY
     """How long replaced and deleted content is kept"""

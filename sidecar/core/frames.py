@@ -80,7 +80,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     """Who speaks. `epoch` is made with the index, `run` at every start; `seen_*` is the last that the speaker stored of
-    the listener; `cursor` the listener's seq up to which the speaker settled everything."""
+    the listener; `cursor` the listener's seq up to which the speaker settled everything. `joins`: a new
+    index that goes after the others, whatever their names."""
 
     protocol: int
     region: str
@@ -97,6 +98,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     seen_seq: int
     complete_since: int
     new_index: bool
+    joins: bool = False
 
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):

@@ -3,16 +3,17 @@
 import asyncio
 import heapq
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Stat
+from sidecar.core.found import Prefer
 from sidecar.core.paths import RelPath, checked
 from sidecar.engine import restore
 from sidecar.engine.links import Link, Links
 from sidecar.engine.node import Node
-from sidecar.engine.orders import LISTED, Behind, ConflictItem, Conflicts, Restored, Trash, TrashItem, Waited
+from sidecar.engine.orders import LISTED, Behind, ConflictItem, Conflicts, Joined, Restored, Trash, TrashItem, Waited
 from sidecar.engine.restore import Restorer, Wanted
 from sidecar.engine.status import HoldKind
 from sidecar.errors import GeorootError, NeedsHelp, ProtocolViolation, Retryable
@@ -47,6 +48,43 @@ class Commands:
     def resume(self) -> None:
         """Go on."""
         self._links.resume()
+
+    # -- first contact
+
+    async def join(self, prefer: str, within: float, *, act: bool) -> Joined:
+        """How the regions and this node compare, as soon as they have said what they have; then, to `act`, `prefer`
+        (newest, local, or a region) wins where two differ, and this returns when that is done.
+
+        `within`: seconds, for either. Raises NeedsHelp: there is nothing to decide, or the preferred region is silent.
+        """
+        node, joining = self._node, self._node.joining
+        wins = Prefer(prefer) if prefer in {Prefer.NEWEST.value, Prefer.LOCAL.value} else Prefer.PEERS
+        needed = self._named([prefer] if wins is Prefer.PEERS else [])
+        if not joining.waits:
+            hint = "`sidecar assert` makes this root win everywhere; see also `sidecar conflicts` and `sidecar trash`"
+            raise NeedsHelp("this node does not wait for a join (found: join), or has joined already", hint)
+        joining.compare_anew()
+        await _until(lambda: all(joining.complete(one.peer.region) for one in needed), within)
+        if not joining.waits:
+            raise NeedsHelp("somebody else has decided meanwhile", "see `sidecar status`")
+        links = self._links.links
+        compared = [await joining.compared(region, self._why_not_compared(link)) for region, link in links.items()]
+        if not act:
+            return Joined(tuple(compared))
+        silent = [one.region for one in compared if one.problem]
+        if wins is Prefer.PEERS and prefer in silent:
+            raise NeedsHelp(f"{prefer}: {self._why_not_compared(links[prefer])}", "it must be there to win")
+        joining.decide(wins)
+        done = await _until(node.found.is_set, within)
+        return Joined(tuple(compared), done, () if done else tuple(node.finding.waits_for()))
+
+    def _why_not_compared(self, link: Link) -> str:
+        region = link.peer.region
+        if self._node.joining.complete(region):
+            return ""
+        if self._links.incoming[region]:
+            return "it has not said all that it has yet"
+        return link.master.problem or "it has not connected: does it wait for `sidecar join` too?"
 
     # -- waiting
 
@@ -196,6 +234,15 @@ class Commands:
         if failed and not done:
             raise failed[0]
         return Restored(len(done), tuple(done[:LISTED]), len(failed), tuple(str(error) for error in failed[:LISTED]))
+
+
+async def _until(true: Callable[[], bool], within: float) -> bool:
+    """Look until it is true, for so many seconds at most; is it?"""
+    until = time.monotonic() + within
+    while True:
+        if true() or time.monotonic() > until:
+            return true()
+        await asyncio.sleep(LOOK)
 
 
 def _item(one: Trashed) -> TrashItem:

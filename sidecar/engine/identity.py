@@ -34,6 +34,8 @@ class Identity:
     now_us: Callable[[], int]
     found_done: bool = False
     """everything that the first scan found has a version"""
+    joins: bool = False
+    """until then: the others say what they have before this node does"""
     renewed: Callable[[], None] = _nobody
     """called when a new epoch began: all links are to greet anew"""
     rollbacks: int = 0
@@ -64,6 +66,7 @@ class Identity:
             seen_seq=known.seq if known is not None else 0,
             complete_since=self.index.complete_since_us,
             new_index=not self.found_done,
+            joins=self.joins and not self.found_done,
         )
 
     def check_rollback(self, peer: Hello) -> None:

@@ -172,7 +172,7 @@ class Inbound:
     def _remember(self, cursor: int) -> None:
         """What the sender says is settled: stored, so that after a cut it need not be offered again."""
         assert self.peer is not None
-        if cursor > self._cursor:
+        if cursor > self._cursor and not self._landing.joining.waits:
             self._cursor = cursor
             self._me.settled_of(self.peer, cursor)
 
@@ -204,6 +204,8 @@ class Inbound:
             self._channel.close()
 
     async def _land(self, batch: Batch, staged: dict[bytes, Staged]) -> list[Answer]:
+        if self._landing.joining.waits:
+            return self._landing.joining.put_off(self._region, batch)
         order = self._orders[batch.lane]
         answers: list[Answer] = []
         tombstones = {e.path: e for e in batch.entries if _is_tombstone(e) and order.holds(e.leans)}

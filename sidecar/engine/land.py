@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 from sidecar.core import found, paths
 from sidecar.core import version as versions
 from sidecar.core.entry import Flag, Head, Kind, Row, Stat, Version, marked
-from sidecar.core.found import Verdict
+from sidecar.core.found import Prefer, Verdict
 from sidecar.core.frames import Entry, How, Outcome
 from sidecar.core.ignore import Excluded, within_excluded
 from sidecar.core.links import Resolver
@@ -72,6 +72,8 @@ class Lander:
     """may a path that holds so many bytes be deleted or replaced? "", or why it is held"""
     given: set[RelPath] = dataclasses.field(default_factory=set)
     """paths whose bytes were copied to where a rename brought them: that they go loses nothing, so nobody is asked"""
+    prefer: Prefer = Prefer.NEWEST
+    """who wins where a found path and a peer's differ"""
     _leaving: Mapping[RelPath, Entry] = dataclasses.field(default_factory=dict)
     _live: set[RelPath] = dataclasses.field(default_factory=set)
     """directories that were live a moment ago; forgotten when a local writer was faster"""
@@ -159,8 +161,12 @@ class Lander:
         if not marked(row.flags, Flag.FOUND) or row.version.heads:
             return row
         now_us = self.replica.dots.now_us()
-        if found.judge(row, incoming, now_us) is Verdict.BESIDE:
+        verdict = found.judge(row, incoming, now_us, self.prefer)
+        if verdict is Verdict.BESIDE:
             return self.replica.commit(found.dated(row, self.replica.dots.run, now_us), local=True)
+        if verdict is Verdict.OVER:
+            dot = self.replica.dots.on(versions.merge(row.version, incoming))
+            return self.replica.commit(found.over(row, incoming, dot), local=True)
         return row
 
     # -- where the bytes come from

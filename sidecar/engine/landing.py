@@ -17,6 +17,7 @@ from sidecar.engine.absorb import Absorber
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.durability import Durability
 from sidecar.engine.identity import Identity
+from sidecar.engine.joining import Joining
 from sidecar.engine.land import Lander
 from sidecar.engine.replica import Replica
 from sidecar.fs import stage
@@ -45,6 +46,7 @@ class Landing:
     """Shared by all links of this node.
 
     Args:
+        joining: while it waits, nothing lands.
         held: may a region delete or replace a path of so many bytes? "", or why it is held.
         recover: writes the rows that a failed transaction left out though their renames were done.
         rows_lost: called when rows that the links were told of were taken back.
@@ -64,6 +66,7 @@ class Landing:
         *,
         excluded: Excluded,
         links_outside: bool,
+        joining: Joining,
         held: Callable[[str, int], str],
         recover: Callable[[], object],
         rows_lost: Callable[[], None],
@@ -79,6 +82,7 @@ class Landing:
         self._durability = durability
         self._excluded = excluded
         self._links_outside = links_outside
+        self.joining = joining
         self._awaited: dict[RelPath, asyncio.Event] = {}
         self._held = held
         self._recover = recover
@@ -104,6 +108,7 @@ class Landing:
             self._links_outside,
             lambda size: self._held(region, size),
             self._given,
+            self.joining.prefer,
         )
 
     async def durable(self) -> None:

@@ -100,6 +100,7 @@ class Link:
         while True:
             await self.master.wait_up()
             await self._node.going.wait()
+            await self._node.joining.decided.wait()
             began = time.monotonic()
             with self.reported():
                 await self._once()
@@ -224,6 +225,7 @@ class Links:
         for old in [one for one in self.incoming[region] if one.peer and one.peer.node == inbound.peer.node]:
             old.close("the same node connected anew")
         self.incoming[region].add(inbound)
+        self._node.joining.begun(region)
         self._node.met(inbound.peer)
         self.links[region].master.hurry()
 

@@ -20,6 +20,7 @@ from sidecar.engine.durability import Durability
 from sidecar.engine.holds import Holds
 from sidecar.engine.housekeeping import YOUNG_US, Housekeeping
 from sidecar.engine.identity import Identity
+from sidecar.engine.joining import Joining
 from sidecar.engine.landing import Landing
 from sidecar.engine.offers import Finding
 from sidecar.engine.options import Options
@@ -105,6 +106,15 @@ class Node:
         self._recovery = Recovery(self.replica, root, index, self.disk.trash_name, now_us)
         self.troubles: dict[RelPath, str] = {}
         """what a peer sent and this node could not do, with its hint"""
+        self.joining = Joining(
+            index,
+            os.path.join(options.state, "join"),
+            asked=options.found_join,
+            excluded=self.excluded,
+            now_us=now_us,
+            released=self._decided,
+        )
+        self.me.joins = options.found_join
         self.landing = Landing(
             self.me,
             root,
@@ -114,6 +124,7 @@ class Node:
             self.durability,
             excluded=self.excluded,
             links_outside=options.links_outside,
+            joining=self.joining,
             held=self.holds.change,
             recover=self._recovery.run,
             rows_lost=self._rows_lost,
@@ -156,7 +167,7 @@ class Node:
             now_us=now_us,
             expired=self.holds.look_again,
         )
-        self.finding = Finding(options.region, [peer.region for peer in options.peers])
+        self.finding = Finding(options.region, [peer.region for peer in options.peers], options.found_join)
         self._scan_due = asyncio.Event()
         self._finding_now = False
         self.last_scan: Result | None = None
@@ -203,6 +214,8 @@ class Node:
         await self._scan(finding=self.index.finding)
         if not self.index.finding:
             self._found_done()
+        elif self.joining.waits and not self.index.flagged(Flag.FOUND, 1):
+            self.joining.nothing_found()
         self.scanned.set()
         self._woken()
 
@@ -311,10 +324,14 @@ class Node:
     def met(self, hello: Hello) -> None:
         """A peer said hello."""
         self.finding.new[hello.region] = hello.new_index
+        self.finding.joining[hello.region] = hello.joins
         self._answered.set()
 
     def offers_end(self, region: str) -> None:
         """A peer has offered everything it has."""
+        if self.joining.waits:
+            self.joining.compared_all(region)
+            return
         self.finding.offered.add(region)
         self.holds.offered(region)
         self._answered.set()
@@ -335,6 +352,8 @@ class Node:
         await asyncio.Event().wait()
 
     def _may_date(self) -> bool:
+        if self.joining.waits:
+            return False
         waits = self.finding.waits_for() and not self.options.found_now
         return not waits or not self.index.flagged(Flag.FOUND, 1)
 
@@ -343,13 +362,15 @@ class Node:
         while rows := self.index.found(DATED_AT_ONCE, symlinks=symlinks):
             with self.index.transaction():
                 for row in rows:
-                    self.replica.commit(found.dated(row, self.replica.dots.run, now_us()), local=True)
+                    # offered, not sent: a peer that has the same bytes needs none of them
+                    self.replica.commit(found.dated(row, self.replica.dots.run, now_us()), local=False)
             count += len(rows)
             await asyncio.sleep(0)
         return count
 
     def _found_done(self) -> None:
         self.me.found_done = True
+        self.joining.done()
         self.found.set()
 
     # -- ports and callbacks
@@ -389,6 +410,14 @@ class Node:
             return
         for peer in self.index.peers():
             self.index.set_cursor(peer.region, peer.node, peer.epoch, 0)
+        self._asked_anew()
+
+    def _decided(self) -> None:
+        """What a join put off is to come again."""
+        self._answered.set()
+        self._asked_anew()
+
+    def _asked_anew(self) -> None:
         for told in self._forgotten:
             told()
 

@@ -11,18 +11,26 @@ class Finding:
     Args:
         region: this node's region.
         peers: the configured peers.
+        joins: this node goes after those with a new index that do not join.
     """
 
     region: str
     peers: Iterable[str]
+    joins: bool = False
     new: dict[str, bool] = dataclasses.field(default_factory=dict)
     """what the peers said of their own index in hello"""
+    joining: dict[str, bool] = dataclasses.field(default_factory=dict)
+    """do they join too?"""
     offered: set[str] = dataclasses.field(default_factory=set)
     """who has offered everything"""
 
     def waits_for(self) -> list[str]:
         """The peers that have yet to offer all they have.
 
-        A peer whose own index is new has nothing to say, unless all are new: then the smaller name goes first.
+        A peer whose own index is new has nothing to say, unless all are new: then who does not join goes first, and
+        among equals the smaller name.
         """
-        return sorted(p for p in self.peers if p not in self.offered and not (self.new.get(p) and p > self.region))
+        return sorted(p for p in self.peers if p not in self.offered and not (self.new.get(p) and self._is_later(p)))
+
+    def _is_later(self, peer: str) -> bool:
+        return (self.joining.get(peer, False), peer) > (self.joins, self.region)

@@ -42,5 +42,6 @@ class Options:
     links_outside: bool
     served_at: str
     found_now: bool
+    found_join: bool
     spares: int
     drain: float

@@ -44,6 +44,17 @@ class Restore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peer: Region = ""
 
 
+class Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Join with `prefer` (newest, local, or a region) winning; without `act` it is only said what that would do.
+
+    `within`: seconds, for the peers to say what they have, and again for what is done.
+    """
+
+    prefer: Region
+    act: bool = False
+    within: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 60.0
+
+
 class ConflictItem(msgspec.Struct, frozen=True):
     """A losing version whose bytes are kept: `id` names them (the hash), `shown_*` what the root shows instead."""
 
@@ -101,6 +112,36 @@ class Restored(msgspec.Struct, frozen=True):
     paths: tuple[bytes, ...]
     failed: int
     problems: tuple[str, ...]
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """How the paths of a region and those here compare. Sizes in bytes; a pair: of what is here, of what is there.
+
+    `later_here`, `later_there`: of those that differ, by which is the later. `deleted`: here, and deleted there since.
+    `problem`: why not all of it is known, "" if it is.
+    """
+
+    region: str
+    problem: str
+    same: int
+    here: int
+    here_bytes: int
+    there: int
+    there_bytes: int
+    later_here: int
+    later_there: int
+    later_here_bytes: tuple[int, int]
+    later_there_bytes: tuple[int, int]
+    deleted: int
+    deleted_bytes: int
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """`done`: it was done, to the end; else `waits_for` are the regions that have yet to say what they have."""
+
+    compared: tuple[Compared, ...]
+    done: bool = False
+    waits_for: tuple[str, ...] = ()
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -177,6 +177,8 @@ class Reporter:
         node = self._node
         if node.watching.root_lost:
             yield "the web root was moved, deleted or unmounted: mount it again and restart the sidecar"
+        if node.joining.waits:
+            yield "what was found here waits for `sidecar join`: nothing is sent, and nothing of a peer is applied"
         if node.watching.problem:
             yield f"changes cannot be taken up: {node.watching.problem}"
         if not self._sshd.listening:

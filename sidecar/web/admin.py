@@ -15,7 +15,20 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from sidecar.engine.orders import LISTED, Approve, Conflicts, Failure, Restore, Restored, Take, Trash, Wait, Waited
+from sidecar.engine.orders import (
+    LISTED,
+    Approve,
+    Conflicts,
+    Failure,
+    Join,
+    Joined,
+    Restore,
+    Restored,
+    Take,
+    Trash,
+    Wait,
+    Waited,
+)
 from sidecar.errors import GeorootError, NeedsHelp, Retryable
 from sidecar.web.app import Reported, add_reads
 
@@ -47,6 +60,9 @@ class Orders(Protocol):
     def resume(self) -> None:
         """Go on."""
 
+    async def join(self, prefer: str, within: float, *, act: bool) -> Joined:
+        """How two roots compare that meet for the first time, and who wins."""
+
     async def wait(self, regions: Sequence[str], within: float) -> Waited:
         """Until everything is in these regions."""
 
@@ -76,6 +92,7 @@ def admin(node: Reported, orders: Orders) -> web.Application:
     app.router.add_post("/api/approve", _approve(orders))
     app.router.add_post("/api/pause", _plain(orders.pause))
     app.router.add_post("/api/resume", _plain(orders.resume))
+    app.router.add_post("/api/join", _join(orders))
     app.router.add_post("/api/wait", _wait(orders))
     app.router.add_get("/api/conflicts", _conflicts(orders))
     app.router.add_get("/api/conflict", _conflict(orders))
@@ -100,6 +117,14 @@ def _approve(orders: Orders) -> Route:
     async def answer(request: web.Request) -> web.Response:
         orders.approve((await _body(request, Approve)).id)
         return _json({})
+
+    return answer
+
+
+def _join(orders: Orders) -> Route:
+    async def answer(request: web.Request) -> web.Response:
+        asked = await _body(request, Join)
+        return _json(await orders.join(asked.prefer, asked.within, act=asked.act))
 
     return answer
 

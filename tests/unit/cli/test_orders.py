@@ -14,11 +14,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from sidecar.cli import commands
-from sidecar.engine.orders import Behind, Conflicts, Restored, Trash
+from sidecar.engine.orders import Behind, Conflicts, Joined, Restored, Trash
 from sidecar.errors import EnvironmentFault, NeedsHelp, Retryable
 from sidecar.web.server import serve
 from tests.unit.cli.conftest import Ran, Sidecar
-from tests.unit.web.fakes import CONFLICT, LATE, FakeNode, FakeOrders
+from tests.unit.web.fakes import CONFLICT, LATE, MET, FakeNode, FakeOrders
 
 Asker = Callable[..., Awaitable[Ran]]
 
@@ -51,6 +51,7 @@ def asked(run_dir: Path, sidecar: Sidecar, orders: FakeOrders) -> Asker:
         ("approve scan", ("approve", "scan")),
         ("pause", ("pause",)),
         ("resume", ("resume",)),
+        ("join --prefer ams --dry-run", ("join", "ams", 60.0, False)),
         ("wait", ("wait", (), 60.0)),
         ("wait --timeout 5m ams nyc", ("wait", ("ams", "nyc"), 300.0)),
         ("conflicts", ("conflicts",)),
@@ -77,6 +78,8 @@ async def test_a_command_line_is_one_order(asked: Asker, orders: FakeOrders, lin
     "line",
     [
         "approve",
+        "join --dry-run",
+        "join --prefer ams",
         "wait --timeout soon",
         "conflicts show",
         "conflicts lose page",
@@ -103,6 +106,56 @@ async def test_who_is_behind_is_said_and_the_code_is_1(asked: Asker, orders: Fak
         "not there yet: ams: 3 paths are not confirmed",
         "not there yet: nyc: Connection refused\\x1b",
     ] == ran.out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("prefer", "lines"),
+    [
+        (
+            "newest",
+            [
+                "here wins: 1 paths; 20 B that are there go to the conflicts",
+                "ams wins: 4 paths; 40 B that are here go to the trash here",
+            ],
+        ),
+        ("local", ["here wins: 5 paths; 100 B that are there go to the trash of ams"]),
+        ("ams", ["ams wins: 5 paths; 50 B that are here go to the trash here"]),
+    ],
+)
+async def test_a_join_says_first_what_it_would_do(
+    asked: Asker, orders: FakeOrders, prefer: str, lines: list[str]
+) -> None:
+    ran = await asked("join", "--prefer", prefer, "--dry-run")
+    assert (0, "") == (ran.code, ran.err)
+    assert [
+        "ams: 120 paths are the same, 5 differ",
+        "only here: 3 (300 B), only there: 5 (2.0 KiB): they stay",
+        *lines,
+    ] == [line.strip() for line in ran.out.splitlines()]
+    assert [("join", prefer, 60.0, False)] == orders.asked
+
+
+async def test_a_join_that_was_agreed_to_is_done(asked: Asker, orders: FakeOrders) -> None:
+    ran = await asked("join", "--prefer", "local", "--yes", "--timeout", "5s")
+    assert (0, "", "joined") == (ran.code, ran.err, ran.out.splitlines()[-1])
+    assert [("join", "local", 5.0, False), ("join", "local", 5.0, True)] == orders.asked
+
+
+async def test_a_join_that_is_not_over_says_for_whom_it_waits(asked: Asker, orders: FakeOrders) -> None:
+    silent = msgspec.structs.replace(MET, region="nyc", problem="Connection refused\x1b", deleted=2, deleted_bytes=9)
+    orders.joined = Joined((MET, silent), False, ("nyc",))
+    assert 1 == (await asked("join", "--prefer", "newest", "--dry-run")).code
+    ran = await asked("join", "--prefer", "newest", "--yes")
+    assert (1, "") == (ran.code, ran.err)
+    assert "nyc: not compared in full: Connection refused\\x1b" in ran.out
+    assert "deleted there after they were written here: 2 paths; 9 B go to the trash here" in ran.out
+    assert "decided, and goes on: not all is said yet by nyc" == ran.out.splitlines()[-1]
+
+
+async def test_a_join_without_a_terminal_and_without_yes_does_nothing(asked: Asker, orders: FakeOrders) -> None:
+    ran = await asked("join", "--prefer", "local")
+    assert (2, "", []) == (ran.code, ran.out, orders.asked)
+    assert "add --yes, or --dry-run" in ran.err
 
 
 async def test_conflicts_are_a_table(asked: Asker, orders: FakeOrders) -> None:
@@ -159,7 +212,8 @@ async def test_what_is_restored_is_named_and_what_is_not_fails(asked: Asker, ord
 
 
 @pytest.mark.parametrize(
-    "line", ["approve scan", "pause", "wait", "conflicts", "conflicts take p", "trash", "restore p"]
+    "line",
+    ["approve scan", "join --prefer a --yes", "pause", "wait", "conflicts", "conflicts take p", "trash", "restore p"],
 )
 @pytest.mark.parametrize(
     ("problem", "code", "said"),

@@ -3,8 +3,9 @@
 import pytest
 
 from sidecar.core import found
-from sidecar.core.entry import NEVER, Flag, Head, Kind, Row, Version
-from sidecar.core.found import Verdict
+from sidecar.core import version as versions
+from sidecar.core.entry import NEVER, Dot, Flag, Head, Kind, Row, Version
+from sidecar.core.found import Prefer, Verdict
 from tests.unit.core.facts import OURS, THEIRS, deleted, digest, directory, file, path, stat, symlink, version
 
 NOW = 1_000
@@ -51,6 +52,34 @@ def met(
 )
 def test_what_becomes_of_a_found_path(why: str, verdict: Verdict, row: Row, theirs: Head) -> None:
     assert verdict is found.judge(row, version(theirs), NOW), why
+
+
+@pytest.mark.parametrize(
+    ("why", "prefer", "verdict", "row", "theirs"),
+    [
+        ("equal bytes need no choice", Prefer.LOCAL, Verdict.ADOPT, met(), file(100)),
+        ("ours, though older", Prefer.LOCAL, Verdict.OVER, met(mtime_us=99), file(100, text="b")),
+        ("ours, though later: no conflict", Prefer.LOCAL, Verdict.OVER, met(mtime_us=101), file(100, text="b")),
+        ("ours, though they deleted it", Prefer.LOCAL, Verdict.OVER, met(mtime_us=99), deleted(100)),
+        ("our directory", Prefer.LOCAL, Verdict.OVER, met(Kind.DIR), file(100)),
+        ("theirs, though older", Prefer.PEERS, Verdict.TAKE, met(mtime_us=101), file(100, text="b")),
+        ("their directory, though older", Prefer.PEERS, Verdict.TAKE, met(mtime_us=101), directory(100)),
+        ("equal bytes, theirs", Prefer.PEERS, Verdict.ADOPT, met(mtime_us=101), file(100)),
+        ("what they deleted before stays", Prefer.PEERS, Verdict.BESIDE, met(mtime_us=101), deleted(100)),
+        ("what they deleted since goes", Prefer.PEERS, Verdict.TAKE, met(mtime_us=99), deleted(100)),
+    ],
+)
+def test_a_person_may_choose_who_wins(why: str, prefer: Prefer, verdict: Verdict, row: Row, theirs: Head) -> None:
+    assert verdict is found.judge(row, version(theirs), NOW, prefer), why
+
+
+@pytest.mark.parametrize("theirs", [version(file(900, THEIRS, "b")), version(file(5, OURS, "c"), file(9, THEIRS, "b"))])
+def test_what_wins_by_choice_is_one_write_over_all_that_they_have(theirs: Version) -> None:
+    row = met(flags=Flag.FOUND | Flag.RACY)
+    after = found.over(row, theirs, Dot(950, 3))
+    assert (row.stat, row.hash, row.seq, Flag.RACY) == (after.stat, after.hash, after.seq, after.flags)
+    assert [Dot(950, 3)] == [head.dot for head in after.version.heads]
+    assert after.version == versions.merge(after.version, theirs)
 
 
 def test_it_is_judged_against_the_winner_of_a_conflict() -> None:

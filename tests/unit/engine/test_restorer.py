@@ -52,6 +52,7 @@ def options(volume: Path) -> Options:
         links_outside=False,
         served_at="",
         found_now=True,
+        found_join=False,
         spares=1,
         drain=1,
     )

@@ -7,7 +7,17 @@ from typing import Any, Final
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from sidecar.engine.orders import Behind, ConflictItem, Conflicts, Restored, Trash, TrashItem, Waited
+from sidecar.engine.orders import (
+    Behind,
+    Compared,
+    ConflictItem,
+    Conflicts,
+    Joined,
+    Restored,
+    Trash,
+    TrashItem,
+    Waited,
+)
 from sidecar.engine.status import (
     HoldStatus,
     NodeState,
@@ -95,6 +105,21 @@ WELL: Final = Status(
 HELD: Final = HoldStatus("scan", "62 paths, most of the web root, were gone at a scan", 62, 300.0)
 CONFLICT: Final = ConflictItem(b"a page-\xff", "0123456789abcdef" * 2, 2048, 1_764_000_000.5, 12, 1_764_000_001.0)
 TRASHED: Final = TrashItem("76a5/1", b"old\x1b[2J", "file", 4096, "replaced", "ams", 1_764_000_000.0)
+MET: Final = Compared(
+    region="ams",
+    problem="",
+    same=120,
+    here=3,
+    here_bytes=300,
+    there=5,
+    there_bytes=2048,
+    later_here=1,
+    later_there=4,
+    later_here_bytes=(10, 20),
+    later_there_bytes=(40, 80),
+    deleted=0,
+    deleted_bytes=0,
+)
 LATE: Final = Behind("ams", "3 paths are not confirmed")
 UNREADABLE: Final = PathProblem("private/a", "Permission denied", "give UID 33 access")
 
@@ -129,6 +154,7 @@ class FakeOrders:
         self.listed = Conflicts((CONFLICT,), 1)
         self.left = Trash((TRASHED,))
         self.lost: bytes = b"what lost"
+        self.joined = Joined((MET,), done=True)
         self.restored = Restored(1, (b"page",), 0, ())
 
     def _note(self, *asked: Any) -> None:
@@ -144,6 +170,10 @@ class FakeOrders:
 
     def resume(self) -> None:
         self._note("resume")
+
+    async def join(self, prefer: str, within: float, *, act: bool) -> Joined:
+        self._note("join", prefer, within, act)
+        return self.joined
 
     async def wait(self, regions: Sequence[str], within: float) -> Waited:
         self._note("wait", tuple(regions), within)

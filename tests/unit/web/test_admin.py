@@ -18,7 +18,7 @@ from sidecar.web.server import serve
 from tests.unit.web.fakes import LATE, FakeNode, FakeOrders
 
 GETS = ("/api/conflicts", "/api/conflict?path=cA==", "/api/trash")
-POSTS = ("/api/approve", "/api/pause", "/api/resume", "/api/wait", "/api/take", "/api/restore")
+POSTS = ("/api/approve", "/api/pause", "/api/resume", "/api/join", "/api/wait", "/api/take", "/api/restore")
 
 
 class Served:
@@ -73,6 +73,8 @@ def b64(path: bytes) -> str:
         ("approve", {"id": "scan"}, ("approve", "scan")),
         ("pause", None, ("pause",)),
         ("resume", b"", ("resume",)),
+        ("join", {"prefer": "ams"}, ("join", "ams", 60.0, False)),
+        ("join", {"prefer": "local", "act": True, "within": 5}, ("join", "local", 5.0, True)),
         ("wait", {}, ("wait", (), 60.0)),
         ("wait", {"regions": ["ams"], "within": 5}, ("wait", ("ams",), 5.0)),
         ("take", {"path": b64(b"a\xff")}, ("take", b"a\xff", "")),
