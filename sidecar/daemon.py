@@ -16,9 +16,10 @@ from sidecar.engine.commands import Commands
 from sidecar.engine.links import RESTART, Links, delay
 from sidecar.engine.node import Node, now_us
 from sidecar.engine.options import Options, PeerOptions
+from sidecar.engine.patience import Patience
 from sidecar.engine.report import Reporter
 from sidecar.engine.status import Status
-from sidecar.errors import GeorootError
+from sidecar.errors import GeorootError, Retryable
 from sidecar.fs.root import WebRoot
 from sidecar.index import files
 from sidecar.index.faults import IndexDamaged
@@ -36,6 +37,8 @@ logger = structlog.get_logger(__name__)
 NOT_FLUSHED: Final = 4
 """The exit code of a node that was told to stop and could not send everything that was pending."""
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+TRIAL_BYTES: Final = 8 << 20
+"""What the trial of rsync and gate needs at most, ten times over."""
 _DRAIN_LOOK: Final = 0.02
 
 
@@ -90,6 +93,7 @@ def open_index(state: str) -> Index:
 
     Raises:
         EnvironmentFault: it is a newer release's, another sidecar has it open, or it cannot be opened.
+        IndexFull, IndexBusy: it cannot be written just now.
     """
     path = Path(state) / "index.db"
     try:
@@ -113,6 +117,15 @@ def _begun(path: Path) -> Index:
     return index
 
 
+async def _opened(state: str) -> Index:
+    """The same on a full disk too: when there is space again."""
+    return await Patience("the index").through(lambda: _open(state))
+
+
+async def _open(state: str) -> Index:
+    return open_index(state)
+
+
 class Reported:
     """What the web side asks."""
 
@@ -131,8 +144,10 @@ async def _run(settings: Settings) -> int:
         root = held.enter_context(WebRoot(options.root, options.state, options.inbox))
         installed = keys.install(options.keys_dir, options.run_dir, [peer.region for peer in options.peers])
         env = identity.environment(options.run_dir)
-        rsync = await selftest(options.state, env)
-        index = open_index(options.state)
+        # on a full disk nothing can be tried
+        trial = options.state if root.free_bytes() > TRIAL_BYTES else options.run_dir
+        rsync = await selftest(trial, env)
+        index = await _opened(options.state)
         held.callback(index.close)
         name_of(index, options.node)
         node = Node(options, root, index, Metrics(), rsync)
@@ -145,7 +160,10 @@ async def _run(settings: Settings) -> int:
         reporter = Reporter(node, links, sshd, settings.layout)
         async with _listening(options, links), _web(settings, reporter, node.metrics, Commands(node, links)):
             code = await _until_told(_tasks(settings, node, links, sshd, reporter), node, links, reporter)
-        index.stop()
+        try:
+            index.stop()
+        except Retryable as error:  # the next start looks at all of it, as after a kill
+            logger.warning("the index could not be ended in order", problem=str(error))
         logger.info("stopped", flushed=code == 0)
         return code
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sidecar.cli.text import plain
-from sidecar.engine.status import PathProblem, PeerStatus, Status
+from sidecar.engine.status import PathProblem, PeerStatus, Status, StoreStatus
 
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
@@ -98,7 +98,7 @@ def _heading(node: Status) -> Text:
 
 def _facts(node: Status) -> Iterator[tuple[str, str]]:
     store, watch, scan = node.store, node.watch, node.scan
-    yield "web root", f"{node.root} ({node.layout}), {size(store.free_bytes)} free on its volume"
+    yield "web root", f"{node.root} ({node.layout}), {_free(store)} free on its volume"
     yield "holds", f"{store.files} files, {store.directories} directories, {store.symlinks} symlinks"
     yield "watches", _watching(node)
     yield "scanned", _scanned(node)
@@ -112,6 +112,10 @@ def _facts(node: Status) -> Iterator[tuple[str, str]]:
     if watch.polling:
         yield "polls", f"all of it: {watch.polling} does not tell what other machines write"
     yield "excludes", " ".join(node.exclude) or "nothing"
+
+
+def _free(store: StoreStatus) -> str:
+    return size(store.free_bytes) if store.free_bytes >= 0 else "unknown space"
 
 
 def _watching(node: Status) -> str:

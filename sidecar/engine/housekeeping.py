@@ -10,10 +10,11 @@ import structlog
 from sidecar.core.entry import Flag
 from sidecar.core.paths import RelPath
 from sidecar.engine.watching import Watching
-from sidecar.errors import NeedsHelp, Retryable
+from sidecar.errors import EnvironmentFault, GeorootError, NeedsHelp, Retryable
 from sidecar.fs import stage
 from sidecar.fs.root import WebRoot
 from sidecar.index.faults import IndexDamaged
+from sidecar.index.kept import Trashed
 from sidecar.index.store import Index
 
 log = structlog.get_logger(__name__)
@@ -24,17 +25,18 @@ TRASH: Final = 60.0
 YOUNG_US: Final = 3_600_000_000
 """Younger trash than this is not dropped for its size alone."""
 RACY: Final = 1.0
-EXPIRED_AT_ONCE: Final = 500
+EXPIRED_AT_ONCE: Final = 50
+"""Pieces of trash that go before others have their turn: some milliseconds."""
 
 
 @contextmanager
 def _later() -> Iterator[None]:
-    """A full disk, or one file that cannot go, is no reason to end: the next round tries again."""
+    """A full disk, or one that fails for a moment, is no reason to end: the next round tries again."""
     try:
         yield
     except IndexDamaged:
         raise
-    except (Retryable, NeedsHelp) as error:
+    except (Retryable, NeedsHelp, EnvironmentFault, OSError) as error:
         log.warning("housekeeping is put off", why=str(error))
 
 
@@ -84,24 +86,44 @@ class Housekeeping:
         """Drops what is older than the limit, then, above the size limit, the oldest that is not young."""
         while True:
             with _later():
-                self.expire()
+                await self.expire()
                 self._expired()
             await asyncio.sleep(TRASH)
 
-    def expire(self) -> None:
-        """One round of it, bounded so that the hot path is not held up."""
-        now = self._now_us()
+    async def expire(self) -> None:
+        """One round of it: all that is due, in slices so that the hot path is not held up."""
+        stuck: set[bytes] = set()
+        """what could not go: the rest goes nevertheless"""
+        while due := self._due(stuck):
+            for item in due:
+                self._drop(item, stuck)
+            await asyncio.sleep(0)
+
+    def _due(self, stuck: set[bytes]) -> list[Trashed]:
+        """The next of it."""
+        now, due = self._now_us(), []
         over = self._index.trash_bytes() - self._trash_max
-        for item in self._index.oldest_trash(EXPIRED_AT_ONCE):
+        for item in self._index.oldest_trash(len(stuck) + EXPIRED_AT_ONCE):
             age = now - item.at_us
             if age < self._trash_keep * 1_000_000 and (over <= 0 or age < YOUNG_US):
                 break
-            over -= item.size
+            if item.name not in stuck:
+                over -= item.size
+                due.append(item)
+        return due
+
+    def _drop(self, item: Trashed, stuck: set[bytes]) -> None:
+        try:
             stage.drop(self._root.trash, RelPath(item.name))
+        except GeorootError as error:
+            log.warning("a piece of trash cannot go", name=item.name, why=str(error))
+            stuck.add(item.name)
+        else:
             self._index.drop_trash(item.name)
 
     async def racy_rows(self) -> None:
         """Looks again at what changed within one tick of the file system's clock, when the tick is over."""
         while True:
             await asyncio.sleep(RACY)
-            self._watching.mark([row.path for row in self._index.flagged(Flag.RACY)])
+            with _later():
+                self._watching.mark([row.path for row in self._index.flagged(Flag.RACY)])

@@ -201,7 +201,7 @@ class Landing:
             leaving[path] for entry in part if entry.how is How.FROM and (path := RelPath(entry.name)) in leaving
         ]
         intended = {entry.path: entry for entry in (*gives_up, *part)}
-        with self._committed():
+        with self.committed():
             # the intents are made of rows: what was written here before is in them
             with index.transaction(), root.holding():
                 self._look_first(intended)
@@ -210,7 +210,7 @@ class Landing:
         self._attribute(region)
         try:
             with (
-                self._committed(),
+                self.committed(),
                 index.transaction(),
                 root.holding(),
                 root.inbox.holding(),
@@ -228,19 +228,19 @@ class Landing:
         """What a person puts at `path` lands inside: as a slice does, so that after a kill all that left is listed."""
         index = self._me.index
         self.mend()
-        with self._committed():
+        with self.committed():
             with index.transaction():
                 self._look_first([path])
             with index.transaction():
                 index.intend([Intent(path, versions.write(self._replica.row(path).version, head))])
-        with self._committed(), index.transaction():
+        with self.committed(), index.transaction():
             self.unfinished = True
             yield
             index.clear_intents([path])
         self.unfinished = False
 
     @contextmanager
-    def _committed(self) -> Iterator[None]:
+    def committed(self) -> Iterator[None]:
         """A transaction that fails takes back rows that the links have been told of."""
         try:
             yield
@@ -254,7 +254,11 @@ class Landing:
                 self._absorber.refresh(path)
 
     def mend(self) -> None:
-        """Finish what a failed transaction left. Raises IndexFull, IndexBusy: it cannot be done yet."""
+        """Finish what a failed transaction left.
+
+        Raises:
+            Retryable, NeedsHelp: it cannot be done yet, as on a full disk.
+        """
         if self.unfinished:
             self._recover()
             self.unfinished = False

@@ -24,6 +24,7 @@ from sidecar.engine.joining import Joining
 from sidecar.engine.landing import Landing
 from sidecar.engine.offers import Finding
 from sidecar.engine.options import Options
+from sidecar.engine.patience import Patience
 from sidecar.engine.polling import Polling
 from sidecar.engine.recover import Recovery
 from sidecar.engine.replica import Changed, Dots, Replica, on_disk
@@ -168,6 +169,12 @@ class Node:
             expired=self.holds.look_again,
         )
         self.finding = Finding(options.region, [peer.region for peer in options.peers], options.found_join)
+        self._scans, self._finds, self._roots = self.patience = (
+            Patience("the scan"),
+            Patience("what the first scan found"),
+            Patience("the look at the web root"),
+        )
+        """what waits for space, or for a disk that works"""
         self._scan_due = asyncio.Event()
         self._finding_now = False
         self.last_scan: Result | None = None
@@ -200,7 +207,7 @@ class Node:
 
     # -- start
 
-    def recover(self) -> None:
+    async def recover(self) -> None:
         """Finish what a kill interrupted: before anything else looks at the root."""
         self._recovery.run()
         self._recovery.release_conflicts()
@@ -208,10 +215,10 @@ class Node:
 
     async def first_scan(self) -> None:
         """Watch, then compare the whole root with the index; what a new index meets is found, not written."""
-        self.recover()
+        await self._scans.through(self.recover)
         self.watcher.watch_inbox()
         self.watching.start()
-        await self._scan(finding=self.index.finding)
+        await self._scans.through(lambda: self._scan(finding=self.index.finding))
         if not self.index.finding:
             self._found_done()
         elif self.joining.waits and not self.index.flagged(Flag.FOUND, 1):
@@ -230,7 +237,7 @@ class Node:
             except TimeoutError:
                 pass
             self._scan_due.clear()
-            await self._scan(finding=False)
+            await self._scans.through(lambda: self._scan(finding=False))
 
     def _scan_pause(self) -> float:
         pause, took = self.options.scan_interval, self.last_scan.seconds if self.last_scan is not None else 0.0
@@ -245,7 +252,7 @@ class Node:
             EnvironmentFault: it does not any more; what is missing there was not deleted.
         """
         while True:
-            if await asyncio.to_thread(self.root.is_replaced):
+            if await self._roots.through(lambda: asyncio.to_thread(self.root.is_replaced)):
                 raise self.root.lost()
             await asyncio.sleep(ROOT_LOOK)
 
@@ -341,8 +348,7 @@ class Node:
         await self.scanned.wait()
         while not self.me.found_done:
             if self._may_date():
-                count = await self._date(symlinks=False) + await self._date(symlinks=True)
-                self.index.found_done()
+                count = await self._finds.through(self._date_all)
                 self._found_done()
                 log.info("what the first scan found is ours now", paths=count)
                 self._woken()
@@ -357,10 +363,15 @@ class Node:
         waits = self.finding.waits_for() and not self.options.found_now
         return not waits or not self.index.flagged(Flag.FOUND, 1)
 
+    async def _date_all(self) -> int:
+        count = await self._date(symlinks=False) + await self._date(symlinks=True)
+        self.index.found_done()
+        return count
+
     async def _date(self, *, symlinks: bool) -> int:
         count = 0
         while rows := self.index.found(DATED_AT_ONCE, symlinks=symlinks):
-            with self.index.transaction():
+            with self.landing.committed(), self.index.transaction():
                 for row in rows:
                     # offered, not sent: a peer that has the same bytes needs none of them
                     self.replica.commit(found.dated(row, self.replica.dots.run, now_us()), local=False)

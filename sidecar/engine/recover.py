@@ -53,7 +53,7 @@ class Recovery:
         """Write the rows of what was applied and list what left the root; how many intents there were.
 
         Raises:
-            IndexFull: nothing was written, the intents stay for the next call.
+            Retryable, NeedsHelp: as on a full disk; no row was written, the intents stay for the next call.
         """
         with self._index.transaction():
             intents = self._index.intents()

@@ -181,6 +181,7 @@ class Reporter:
             yield "what was found here waits for `sidecar join`: nothing is sent, and nothing of a peer is applied"
         if node.watching.problem:
             yield f"changes cannot be taken up: {node.watching.problem}"
+        yield from (waits.problem for waits in node.patience)
         if not self._sshd.listening:
             yield "sshd does not listen: peers cannot reach this node"
         if node.me.rollbacks:

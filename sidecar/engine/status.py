@@ -120,6 +120,7 @@ class StoreStatus(msgspec.Struct, frozen=True):
     trash_bytes: int
     conflicts: int
     free_bytes: int
+    """-1: the volume does not say"""
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -14,12 +14,13 @@ from sidecar.core.ports import InUse, Unreachable
 from sidecar.engine.absorb import Absorber, Trouble
 from sidecar.engine.dirty import Dirty
 from sidecar.engine.disk import RootDisk
-from sidecar.errors import Retryable
+from sidecar.errors import NeedsHelp, Retryable
 from sidecar.fs import limits
 from sidecar.fs.faults import Denied, Raced, Special
 from sidecar.fs.root import WebRoot
 from sidecar.fs.walk import walk
 from sidecar.fs.watch import Reason, Watcher
+from sidecar.index.faults import IndexDamaged
 from sidecar.index.store import Index
 from sidecar.metrics import Metrics
 
@@ -300,14 +301,15 @@ class Watching:
         """Look at these paths now, in one transaction.
 
         Raises:
-            Retryable: the index cannot be written in the first scan; later, the paths wait instead.
+            Retryable, NeedsHelp: nothing can be written in the first scan; later, the paths wait instead.
+            IndexDamaged.
         """
         try:
             self._mend()
             with self._index.transaction(), self._root.holding():
                 troubles = self._absorber.absorb(paths)
-        except Retryable as error:
-            if self._absorber.finding:
+        except (Retryable, NeedsHelp) as error:
+            if self._absorber.finding or isinstance(error, IndexDamaged):
                 raise
             self._wait(paths, str(error))
             return

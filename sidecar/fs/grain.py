@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-from sidecar.fs.faults import about
+from sidecar.fs.faults import NoSpace, about
 from sidecar.fs.root import MADE, WebRoot
 
 TRIALS: Final = 64
@@ -15,9 +15,18 @@ WHOLE_SECONDS_NS: Final = 2_000_000_000
 def clock_grain_ns(root: WebRoot) -> int:
     """Within this time two changes of a file may get one ctime (ns); 0: every two that were looked at differ.
 
+    On a full disk, where nothing can be tried, the coarse one.
+
     Raises:
-        NoSpace, ReadOnly, Denied: the trial file cannot be written.
+        ReadOnly, Denied: the trial file cannot be written.
     """
+    try:
+        return _tried(root)
+    except NoSpace:
+        return COARSE_NS
+
+
+def _tried(root: WebRoot) -> int:
     name = MADE + b"/.grain"
     with about(name):
         fd = root.inbox.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

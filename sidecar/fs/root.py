@@ -9,6 +9,7 @@ from sidecar.core.entry import Kind
 from sidecar.core.paths import RelPath
 from sidecar.errors import EnvironmentFault
 from sidecar.fs import syscalls
+from sidecar.fs.faults import Missing, about
 from sidecar.fs.lease import ignore_break_signal
 from sidecar.fs.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE
 from sidecar.fs.tree import Tree
@@ -77,15 +78,23 @@ class WebRoot(Tree):
         return _POLLED.get(syscalls.filesystem_magic(self.fd))
 
     def free_bytes(self) -> int:
-        """How much an ordinary user may still write to the volume."""
-        facts = os.fstatvfs(self.fd)
+        """How much an ordinary user may still write to the volume; -1: it does not say."""
+        try:
+            facts = os.fstatvfs(self.fd)
+        except OSError:
+            return -1
         return facts.f_bavail * facts.f_frsize
 
     def is_replaced(self) -> bool:
-        """Does the root's path lead to another directory than the one held open (remounted, moved away)?"""
+        """Does the root's path lead to another directory than the one held open (remounted, moved away), or nowhere?
+
+        Raises:
+            Denied: it cannot be told just now (the disk fails, a directory above may not be passed).
+        """
         try:
-            now, held = os.stat(self.path), os.fstat(self.fd)
-        except OSError:
+            with about(b""):
+                now, held = os.stat(self.path), os.fstat(self.fd)
+        except Missing:
             return True
         return (now.st_dev, now.st_ino) != (held.st_dev, held.st_ino)
 

@@ -9,6 +9,7 @@ import os
 import stat as modes
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from inotify_simple import INotify, flags
@@ -185,16 +186,26 @@ class Watcher:
             names = {name for name, is_dir in _names(fd) if is_dir}
             for name in names.union(node.children):
                 self._web.look_in(node, fd, name)
+        except OSError:
+            self._web.unlooked.add((node, b""))
         finally:
             os.close(fd)
 
     def retry(self) -> Iterator[RelPath]:
-        """Have the next `read` try again to watch what was left out or denied, and look for directories that came into
-        it or left, of which no event tells. Yields after each so that a loop can do other things in between.
+        """Have the next `read` try again to watch what was left out or denied, or could not be looked at, and look for
+        directories that came into it or left, of which no event tells. Yields after each so that a loop can do other
+        things in between.
         """
         for tree, mask in ((self._web, ROOT_MASK), (self._inbox, INBOX_MASK)):
             if tree.root in tree.unwatched:
-                tree.start(mask)
+                with suppress(OSError):
+                    tree.start(mask)
+            unlooked, tree.unlooked = tree.unlooked, set()
+            for node, name in unlooked:
+                if name:
+                    self._marks[(node, name)] = _ISDIR | _CREATE
+                else:
+                    self._to_list.append(node)
         for node in (*self._web.unwatched, *self._web.denied):
             if node.parent is not None:
                 self._marks.setdefault((node.parent, node.name), _ISDIR)
@@ -210,6 +221,8 @@ class Watcher:
             names = {name for name, is_dir in _names(fd) if is_dir}
             for name in names.symmetric_difference(node.children):
                 self._marks.setdefault((node, name), _ISDIR)
+        except OSError:
+            self._web.unlooked.add((node, b""))
         finally:
             os.close(fd)
 
@@ -306,6 +319,9 @@ class Watcher:
                 if is_dir:
                     forest.look_in(node, fd, name)
                 self._found(node, name, Reason.LISTED | (_ISDIR if is_dir else _PLAIN))
+        except OSError:
+            forest.unlooked.add((node, b""))
+            return 1
         finally:
             os.close(fd)
         return len(names)

@@ -107,6 +107,8 @@ class WatchTree:
         """the limit on watches left no room for them"""
         self.denied: set[Node] = set()
         """they cannot be read"""
+        self.unlooked: set[tuple[Node, bytes]] = set()
+        """names that could not be looked at (the disk fails, too many open files); `b""`: the whole directory"""
         self.root: Final = Node(self, None, b"", ROOT, NO_WATCH)
 
     def start(self, mask: int) -> None:
@@ -125,13 +127,12 @@ class WatchTree:
         return node is self.root or node.parent is not None
 
     def open(self, node: Node) -> int | None:
-        """The directory of `node`, open, after proof that it is the one; `None` when it lies elsewhere or is gone."""
+        """The directory of `node`, open, after proof that it is the one; `None` when it lies elsewhere or is gone, or
+        cannot be opened just now."""
         try:
             fd = self._tree.open(node.path, DIRECTORY)
-        except OSError as error:
-            if error.errno in GONE or isinstance(error, PermissionError):
-                return None
-            raise
+        except OSError:
+            return None
         if node is self.root or node in self.unwatched or self._is(node, fd):
             return fd
         os.close(fd)
@@ -160,7 +161,11 @@ class WatchTree:
     def look_in(self, node: Node, fd: int, name: bytes) -> None:
         """The same with the directory open already."""
         path = join(node.path, name)
-        child = None if self._excluded(path, True) else self._enter(fd, name)
+        try:
+            child = None if self._excluded(path, True) else self._enter(fd, name)
+        except OSError:
+            self.unlooked.add((node, name))
+            return
         if child is None:
             self._orphan(node.children.get(name))
             return

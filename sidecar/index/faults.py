@@ -8,6 +8,17 @@ from sidecar.errors import EnvironmentFault, GeorootError, NeedsHelp, Retryable
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 FOREIGN: Final = (sqlite3.Error, UnicodeDecodeError)
 """What SQLite's module raises."""
+_UNWRITTEN: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR_WRITE,  # a quota is full (EDQUOT), too
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_DIR_FSYNC,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+    }
+)
+"""The extended codes of a disk that takes no more writes."""
 _REFUSED: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 
 
@@ -19,7 +30,7 @@ class IndexDamaged(NeedsHelp):
 
 
 class IndexFull(Retryable):
-    """No space left to write the index: the transaction was rolled back."""
+    """The disk or the quota is full, or takes no writes of the index: the transaction was rolled back."""
 
 
 class IndexBusy(Retryable):
@@ -35,8 +46,8 @@ def translated(error: sqlite3.Error | UnicodeDecodeError) -> GeorootError:
     code = (extended or sqlite3.SQLITE_ERROR) & 0xFF
     if code in _DAMAGED:
         return IndexDamaged(str(error))
-    if code == sqlite3.SQLITE_FULL:
-        return IndexFull("no space left for the index")
+    if extended in _UNWRITTEN:
+        return IndexFull(f"no space left for the index, or its disk fails ({error}): free space on the volume")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return IndexBusy("another process is writing the index")
     if code in _REFUSED:

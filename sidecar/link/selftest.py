@@ -6,6 +6,8 @@ import re
 import shlex
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from sidecar.errors import EnvironmentFault
@@ -33,13 +35,30 @@ async def selftest(work_dir: str, env: dict[str, str], gate: str = GATE) -> str:
         EnvironmentFault: rsync or gate are missing, or do not do what they are asked.
     """
     version = await _version(env)
-    with tempfile.TemporaryDirectory(prefix=".selftest", dir=work_dir) as base:
-        _prepare(base)
+    with _workshop(work_dir) as base:
         rows = (_row(base, env, gate, delta, compress) for delta, compress in OPTIONS)
         for failed in await asyncio.gather(*rows, return_exceptions=True):
             if failed is not None:
                 raise failed
     return version
+
+
+@contextmanager
+def _workshop(work_dir: str) -> Iterator[str]:
+    try:
+        made = tempfile.TemporaryDirectory(prefix=".selftest", dir=work_dir)
+    except OSError as error:
+        raise _unwritable(work_dir, error) from error
+    with made as base:
+        try:
+            _prepare(base)
+        except OSError as error:
+            raise _unwritable(work_dir, error) from error
+        yield base
+
+
+def _unwritable(work_dir: str, error: OSError) -> EnvironmentFault:
+    return EnvironmentFault(work_dir, error.strerror or str(error), "let it be written: rsync is tried there")
 
 
 def _prepare(base: str) -> None:

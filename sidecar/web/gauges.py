@@ -17,7 +17,6 @@ _OF_NODE: Final[Sequence[tuple[str, str, Callable[[Status], float]]]] = (
     ("trash_files", "Files and directories in the trash", lambda of: of.store.trash),
     ("trash_bytes", "Size of the trash", lambda of: of.store.trash_bytes),
     ("index_seq", "The number of the newest row", lambda of: of.store.seq),
-    ("volume_free_bytes", "Free space of the volume", lambda of: of.store.free_bytes),
     ("watched_directories", "Directories with an inotify watch", lambda of: of.watch.directories),
     ("unwatched_directories", "Directories that are polled: there was no watch", lambda of: of.watch.unwatched),
     ("special_paths", "FIFOs, sockets and devices, which are never replicated", lambda of: of.scan.special),
@@ -48,6 +47,8 @@ def families(status: Status, now: float) -> Iterator[Metric]:
     yield _labelled("index_rows", "Rows of the index", "kind", ((kind, of(status.store)) for kind, of in _ROWS))
     if status.watch.limit >= 0:
         yield _gauge("watch_limit", "How many directories this user may watch", status.watch.limit)
+    if status.store.free_bytes >= 0:
+        yield _gauge("volume_free_bytes", "Free space of the volume", status.store.free_bytes)
     if status.scan.age >= 0:
         yield _gauge("last_scan_timestamp_seconds", "When the last full scan ended", now - status.scan.age)
     yield from _peers(status.peers)

@@ -161,8 +161,8 @@ def _kill_children_of(run_dir: str) -> None:
 class Regions:
     """Several sidecars that all know each other."""
 
-    def __init__(self, base: Path, *names: str) -> None:
-        self.all = [Sidecar(name, base) for name in names]
+    def __init__(self, base: Path, *names: str, **elsewhere: Path) -> None:
+        self.all = [Sidecar(name, elsewhere.get(name, base)) for name in names]
         keys.exchange({one.region: str(one.keys_dir) for one in self.all})
         for one in self.all:
             one.knows(*(other for other in self.all if other is not one))
@@ -206,9 +206,9 @@ class Regions:
 
 
 @contextlib.contextmanager
-def regions(base: Path, *names: str) -> Iterator[Regions]:
-    """Sidecars, not started yet; ended in any case."""
-    made = Regions(base, *names)
+def regions(base: Path, *names: str, **elsewhere: Path) -> Iterator[Regions]:
+    """Sidecars, not started yet; ended in any case. `elsewhere`: where the volumes of some of them are."""
+    made = Regions(base, *names, **elsewhere)
     try:
         yield made
     finally:

@@ -14,7 +14,7 @@ import pytest
 from sidecar.core.entry import Kind
 from sidecar.core.intent import Intent
 from sidecar.core.paths import ROOT, RelPath
-from sidecar.index.faults import IndexBusy, IndexFull
+from sidecar.index.faults import IndexBusy, IndexFull, translated
 from sidecar.index.store import Index
 from tests.unit.index.conformance import row, version
 from tests.unit.index.conftest import Opener
@@ -110,6 +110,22 @@ def test_a_full_disk_undoes_the_transaction_and_ends_when_there_is_space_again(i
     index._db.run("PRAGMA max_page_count = 8000")
     assert 2 == index.put(row(b"after")).seq
     index.check()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+    ],
+)
+def test_a_disk_that_takes_no_writes_is_one_fault_however_sqlite_calls_it(code: int) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    assert isinstance(translated(error), IndexFull)
 
 
 def fill(index: Index) -> None:

@@ -1,0 +1,76 @@
+"""A disk that is full at the start, or a root that cannot be reached for a moment, ends no sidecar."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.node.sidecars import Regions, regions
+from tests.support.asking import wait_for
+
+SMALL = Path("/srv/small")
+"""A file system of a few MiB."""
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Regions]:
+    """Two regions, msk on the small volume; not started."""
+    small = SMALL / tmp_path.name
+    small.mkdir()
+    try:
+        with regions(tmp_path, "msk", "ams", msk=small) as made:
+            yield made
+    finally:
+        shutil.rmtree(small)
+
+
+def filled(filler: Path) -> None:
+    """Not a byte is left."""
+    with filler.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            with contextlib.suppress(OSError):
+                while file.write(bytes(size)) == size:
+                    pass
+
+
+@pytest.mark.parametrize("ended", ["killed", "stopped"])
+def test_a_start_on_a_full_disk_waits_for_space(two: Regions, ended: str) -> None:
+    two.start()
+    msk, ams = two.all
+    for number in range(20):
+        (msk.html / f"m{number}").write_text(str(number))
+    two.wait_identical()
+    msk.kill() if ended == "killed" else msk.stop()
+    filler = msk.volume / "filler"
+    filled(filler)
+    (ams.html / "m1").write_text("edited meanwhile")
+    (ams.html / "m2").unlink()
+    (ams.html / "large").write_bytes(b"x" * (1 << 20))
+    msk.start()
+    if ended == "stopped":  # the log of the index has to be made anew
+        wait_for(lambda: 'something waits what="the index"' in msk.said(), "it says what it waits for")
+    time.sleep(5)
+    assert msk.running
+    filler.unlink()
+    two.wait_identical()
+    assert msk.running
+
+
+def test_a_root_that_may_not_be_reached_for_a_moment_is_reported(two: Regions) -> None:
+    two.start()
+    msk, ams = two.all
+    (msk.html / "before").write_text("before")
+    two.wait_identical()
+    msk.volume.chmod(0)
+    try:
+        wait_for(lambda: any("web root" in line for line in msk.status()["warnings"]), "the status says so")
+        (ams.html / "during").write_text("during")
+        time.sleep(12)  # longer than the time between two checkpoints
+        assert msk.running
+    finally:
+        msk.volume.chmod(0o755)
+    two.wait_identical()
+    wait_for(lambda: not msk.status()["warnings"], "all is well again")

@@ -1,0 +1,223 @@
+"""A full disk, a busy index or a disk that fails for a moment ends nothing: it is said, and tried again."""
+
+import asyncio
+import errno
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.core.entry import Flag, Kind, Stat
+from sidecar.core.paths import RelPath
+from sidecar.core.ports import Keep
+from sidecar.engine.node import Node
+from sidecar.engine.restore import Restorer, Wanted
+from sidecar.errors import EnvironmentFault
+from sidecar.fs import faults, stage
+from sidecar.fs.tree import Tree
+from sidecar.index.faults import IndexBusy, IndexFull
+from tests.unit.engine.conftest import Starter
+
+PAGE = RelPath(b"page")
+FULL: list[Exception] = [IndexFull("full"), IndexBusy("busy"), faults.NoSpace(b"page"), faults.ReadOnly(b"page")]
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.engine.patience.AGAIN", 0.01)
+    monkeypatch.setattr("sidecar.engine.node.ROOT_LOOK", 0.01)
+
+
+class Broken:
+    """Fails while it is broken."""
+
+    def __init__(self, works: Callable[..., Any], error: Exception) -> None:
+        self._works, self._error = works, error
+        self.broken = True
+        self.failed = 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.broken:
+            self.failed += 1
+            raise self._error
+        return self._works(*args, **kwargs)
+
+
+async def until(true: Callable[[], object]) -> None:
+    deadline = asyncio.get_running_loop().time() + 10
+    while not true():
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.005)
+
+
+def problems(node: Node) -> list[str]:
+    return [waits.problem for waits in node.patience if waits.problem]
+
+
+async def outlived(node: Node, work: Awaitable[None], broken: Broken, done: Callable[[], object]) -> None:
+    """`work` goes on through the fault, says so meanwhile, and does its work when it is over."""
+    task = asyncio.ensure_future(work)
+    try:
+        await until(lambda: broken.failed > 2 or task.done())
+        assert not task.done()
+        assert problems(node)
+        broken.broken = False
+        await until(done)
+        assert [] == problems(node)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        node.watching.stop()
+
+
+@pytest.mark.parametrize("error", FULL[:2])
+def test_what_was_found_becomes_ours_when_the_index_can_be_written(
+    start: Starter, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    node = start()
+    Path(node.root.path, "page").write_text("found")
+
+    async def lived() -> None:
+        await node.first_scan()
+        assert [PAGE] == [row.path for row in node.index.flagged(Flag.FOUND)]
+        lost: list[bool] = []
+        node.on_rows_lost(lambda: lost.append(True))
+        broken = Broken(node.index.put, error)
+        monkeypatch.setattr(node.index, "put", broken)
+        node.me.found_done = False
+        await outlived(node, node.finds(), broken, lambda: node.me.found_done)
+        assert lost
+        assert not node.index.flagged(Flag.FOUND)
+
+    asyncio.run(lived())
+
+
+@pytest.mark.parametrize("error", FULL[:2])
+def test_a_scan_forgets_what_is_excluded_when_the_index_can_be_written(
+    start: Starter, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    node = start()
+    Path(node.root.path, "page").write_text("mine")
+    node.watching.absorb([PAGE])
+    monkeypatch.setattr(node._scanner, "_excluded", lambda path, is_dir: path == PAGE)
+    broken = Broken(node.index.remove, error)
+    monkeypatch.setattr(node.index, "remove", broken)
+    asyncio.run(outlived(node, node.scans(), broken, lambda: node.index.get(PAGE) is None))
+
+
+@pytest.mark.parametrize("error", FULL[:2])
+def test_a_first_scan_waits_for_the_index(start: Starter, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    node = start()
+    Path(node.root.path, "page").write_text("mine")
+    broken = Broken(node.index.put, error)
+    monkeypatch.setattr(node.index, "put", broken)
+    asyncio.run(outlived(node, node.scans(), broken, node.scanned.is_set))
+    assert node.index.get(PAGE) is not None
+
+
+@pytest.mark.parametrize("error", FULL)
+def test_what_a_kill_interrupted_waits_for_space_at_the_start(
+    start: Starter, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    node = start()
+    (Path(node.root.path) / "page").write_text("first")
+    node.watching.absorb([PAGE])
+    row = node.index.get(PAGE)
+    assert row is not None and row.stat is not None
+    wanted = Wanted(RelPath(b"other"), row.stat, row.hash)
+    restorer = Restorer(lambda: node.landing.lander(""))
+    with pytest.raises(KeyboardInterrupt), node.landing.by_hand(wanted.path, restorer.head(wanted)):
+        raise KeyboardInterrupt
+    assert node.index.intents()
+    broken = Broken(node._recovery._keep_what_came_out, error)
+    monkeypatch.setattr(node._recovery, "_keep_what_came_out", broken)
+    asyncio.run(outlived(node, node.scans(), broken, node.scanned.is_set))
+    assert [] == node.index.intents()
+
+
+@pytest.mark.parametrize("error", FULL)
+def test_changes_wait_until_what_failed_before_can_be_finished(
+    start: Starter, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    node = start()
+    Path(node.root.path, "page").write_text("mine")
+    node.landing.unfinished = True
+    broken = Broken(lambda: None, error)
+    monkeypatch.setattr(node.landing, "_recover", broken)
+    node.watching.absorb([PAGE])
+    assert str(error) in node.watching.problem
+    assert node.index.get(PAGE) is None and PAGE in node.watching.dirty.later
+    broken.broken = False
+    node.watching.absorb([PAGE])
+    assert node.index.get(PAGE) is not None and not node.watching.problem
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ESTALE])
+def test_a_root_that_cannot_be_looked_at_is_reported_and_one_that_is_gone_is_the_end(
+    start: Starter, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    node = start()
+    stat, failing = os.stat, [True]
+
+    def failed(path: Any, **how: Any) -> os.stat_result:
+        if path == node.root.path and failing:
+            raise OSError(number, os.strerror(number))
+        return stat(path, **how)
+
+    async def lived() -> None:
+        monkeypatch.setattr("sidecar.fs.root.os.stat", failed)
+        looks = asyncio.ensure_future(node.rooted())
+        await until(lambda: problems(node) or looks.done())
+        assert os.strerror(number) in problems(node)[0]
+        failing.clear()
+        await until(lambda: not problems(node))
+        assert not looks.done()
+        os.rename(node.root.path, node.root.path + "-moved")
+        with pytest.raises(EnvironmentFault, match="moved, deleted or replaced"):
+            await asyncio.wait_for(looks, 10)
+
+    asyncio.run(lived())
+
+
+def test_all_trash_that_is_due_goes_at_once_but_for_what_cannot(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start()
+    trash = Path(node.options.state, "trash")
+    (trash / "1").mkdir()
+    stat = Stat(Kind.FILE, 1, 1, 0o600, 1, 1)
+    with node.index.transaction():
+        for number in range(1200):
+            name = f"1/{number}"
+            (trash / name).write_text("x")
+            node.index.add_trash(RelPath(name.encode()), PAGE, stat, b"", Keep.DELETED, "", 1 + number)
+    really = stage.drop
+
+    def refused(tree: Tree, path: RelPath) -> None:
+        if path in {b"1/0", b"1/700"}:
+            raise faults.Denied(path, errno.EACCES)
+        really(tree, path)
+
+    monkeypatch.setattr("sidecar.engine.housekeeping.stage.drop", refused)
+    asyncio.run(asyncio.wait_for(node.housekeeping.expire(), 30))
+    assert ["0", "700"] == sorted(entry.name for entry in (trash / "1").iterdir())
+    assert 2 == node.index.trash_count()
+
+
+def test_a_checkpoint_that_may_not_open_the_index_just_now_comes_again(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start()
+    monkeypatch.setattr("sidecar.engine.housekeeping.CHECKPOINT", 0.01)
+    broken = Broken(node.index.checkpoint, PermissionError(errno.EACCES, "Permission denied"))
+    monkeypatch.setattr(node.index, "checkpoint", broken)
+
+    async def lived() -> None:
+        task = asyncio.ensure_future(node.housekeeping.checkpoints())
+        await until(lambda: broken.failed > 2 or task.done())
+        assert not task.done()
+        task.cancel()
+
+    asyncio.run(lived())
