@@ -75,6 +75,7 @@ def options_of(settings: Settings) -> Options:
         open_wait=settings.open_wait,
         scan_interval=settings.scan_interval,
         poll_interval=settings.poll_interval,
+        compare_interval=settings.compare_interval,
         trash_keep=settings.trash_keep,
         trash_max=settings.trash_max,
         hold_deletions=settings.hold_deletions,

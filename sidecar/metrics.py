@@ -43,6 +43,14 @@ class Metrics:
             "georoot_rsyncs_ended", "The rsyncs that sent something to a peer, by how they ended", ["peer", "verdict"],
             registry=registry,
         )  # fmt: skip
+        self._compared = Counter(
+            "georoot_comparisons", "Comparisons of the index with a peer's, by what they told", ["peer", "result"],
+            registry=registry,
+        )  # fmt: skip
+        self._offered = Counter(
+            "georoot_rows_offered_anew", "Rows offered because the index of a peer differed", ["peer"],
+            registry=registry,
+        )  # fmt: skip
         self._refused = Counter(
             "georoot_gate_refusals", "What the gate did not let a peer's key do", ["peer"], registry=registry
         )
@@ -96,6 +104,14 @@ class Metrics:
         """A batch of `peer` was worked on."""
         if lane is not Lane.OFFER:
             self._count(self._landed, peer, [answer.outcome for answer in answers])
+
+    def compared(self, peer: str, result: str) -> None:
+        """The index was compared with that of `peer`."""
+        self._compared.labels(peer, result.replace(" ", "_")).inc()
+
+    def offered_anew(self, peer: str, rows: int) -> None:
+        """So many rows were offered because it differed."""
+        self._offered.labels(peer).inc(rows)
 
     def refused(self, peer: str) -> None:
         """The gate refused something."""

@@ -147,6 +147,9 @@ class Settings(BaseModel):
     poll_interval: Annotated[float, _seconds(0.1, _DAY)] = 10.0
     """Time between two looks at what inotify does not tell: directories for which there was no watch, network file
     systems. Longer where a look takes more than a tenth of it"""
+    compare_interval: Annotated[float, _seconds(0, _DAY)] = 60.0
+    """Time between two comparisons of the index with each peer's, which find what a wrong cursor or a dead link left
+    out; 0 never compares"""
     links: Annotated[Literal["inside", "all"], _one_of("inside", "all")] = "inside"
     """Symlinks that are applied: those that stay `inside` the web root, or `all`"""
     served_at: Annotated[str, BeforeValidator(units.path)] = ""

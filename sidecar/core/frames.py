@@ -1,8 +1,8 @@
 """What two nodes say to each other: small typed messages in MessagePack, one a frame.
 
-On a link the side that opened the connection *sends* (batch, sent, gone, offers-end) and the other side
-*receives* (settle); hello, ping and bye go both ways. A frame that does not decode to exactly one of these types is a
-protocol violation.
+On a link the side that opened the connection *sends* (batch, sent, gone, offers-end, compare) and the other side
+*receives* (settle, compared); hello, ping and bye go both ways. A frame that does not decode to exactly one of these
+types is a protocol violation.
 """
 
 import enum
@@ -56,9 +56,13 @@ class Outcome(enum.IntEnum):
     """the receiver lacks bytes: the row's own (empty hash) or those of a losing head (its hash)"""
     BUSY = 7
     """a local writer has the file open, or the path changes faster than it can be looked at: offer it again later"""
+    EXCLUDED = 8
+    """the receiver never replicates this path"""
 
 
-SETTLED: Final = frozenset({Outcome.APPLIED, Outcome.KNOWN, Outcome.HELD, Outcome.REFUSED})
+LEFT_OUT: Final = frozenset({Outcome.HELD, Outcome.REFUSED, Outcome.EXCLUDED})
+"""The outcomes after which an entry is settled, though the receiver has not got it."""
+SETTLED: Final = frozenset({Outcome.APPLIED, Outcome.KNOWN}) | LEFT_OUT
 """The outcomes after which the cursor may pass an entry."""
 
 
@@ -160,16 +164,42 @@ class OffersEnd(msgspec.Struct, frozen=True, array_like=True, tag="offers-end"):
     cursor: int
 
 
+class Verdict(enum.IntEnum):
+    """What a node makes of the sums of another."""
+
+    SAME = 0
+    DIFFERENT = 1
+    BUSY = 2
+    """something is under way the other way, or what a first scan found is not dated yet: ask again later"""
+
+
+class Compare(msgspec.Struct, frozen=True, array_like=True, tag="compare"):
+    """Does the receiver's index sum up to the same `digest` (see `core.compare`)? `complete_since`: the sender's."""
+
+    digest: bytes
+    complete_since: int
+
+
+class Compared(msgspec.Struct, frozen=True, array_like=True, tag="compared"):
+    """The answer: `sums` if they are different, made without tombstones older than `since` (µs since 1970)."""
+
+    verdict: Verdict
+    since: int
+    sums: bytes = b""
+
+
 class Bye(msgspec.Struct, frozen=True, array_like=True, tag="bye"):
     """The speaker closes the link, and why."""
 
     reason: str
 
 
-Frame: TypeAlias = Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd | Bye
+Frame: TypeAlias = Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd | Compare | Compared | Bye
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd | Bye)
+_DECODER: Final = msgspec.msgpack.Decoder(
+    Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd | Compare | Compared | Bye
+)
 
 
 def encode(frame: Frame) -> bytes:

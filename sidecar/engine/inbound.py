@@ -15,6 +15,7 @@ from sidecar.core.frames import (
     Answer,
     Batch,
     Bye,
+    Compare,
     Entry,
     Frame,
     Gone,
@@ -31,6 +32,7 @@ from sidecar.core.frames import (
 from sidecar.core.lanes import LaneOrder
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Staged
+from sidecar.engine.comparing import Answerer, OtherWay, Way, both
 from sidecar.engine.identity import Identity, check_hello
 from sidecar.engine.land import Lander
 from sidecar.engine.landing import Landing
@@ -54,6 +56,7 @@ class Inbound:
         landing: where batches land, shared by all links of this node.
         met: called with this when the peer has said hello.
         offers_end: called with the region when the peer has offered everything.
+        other_way: the link from this node to the peer.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Inbound:
         *,
         met: Callable[["Inbound"], None],
         offers_end: Callable[[str], None],
+        other_way: OtherWay,
     ) -> None:
         self._me = me
         self._region = region
@@ -74,6 +78,8 @@ class Inbound:
         self._metrics = metrics
         self._met = met
         self._offers_end = offers_end
+        self.way = Way()
+        self._answerer = Answerer(me, lambda: both(self.way, other_way, self.peer), self._say)
         self._orders: dict[Lane, LaneOrder[Batch]] = {lane: LaneOrder() for lane in Lane}
         self._queues: dict[Lane, asyncio.Queue[Batch]] = {lane: asyncio.Queue() for lane in Lane}
         self._sent: dict[tuple[Lane, int], asyncio.Future[int]] = {}
@@ -100,6 +106,7 @@ class Inbound:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen())
                 group.create_task(self._beat())
+                group.create_task(self._answerer.run())
                 for lane in Lane:
                     group.create_task(self._work(lane))
         finally:
@@ -135,13 +142,7 @@ class Inbound:
     def _take(self, frame: Frame) -> None:
         match frame:
             case Batch():
-                self._check(frame)
-                self._remember(frame.cursor)
-                if frame.id:
-                    self._staging.add(frame.id)
-                for _, batch in self._orders[frame.lane].arrived(frame.number, frame):
-                    self._sent.setdefault((batch.lane, batch.number), asyncio.get_running_loop().create_future())
-                    self._queues[frame.lane].put_nowait(batch)
+                self._arrived(frame)
             case Sent(lane, number, status):
                 ended = self._sent.setdefault((lane, number), asyncio.get_running_loop().create_future())
                 if not ended.done():
@@ -154,12 +155,23 @@ class Inbound:
             case OffersEnd(cursor):
                 self._remember(cursor)
                 self._offers_end(self._region)
+            case Compare():
+                self._answerer.asked(frame)
             case Gone(path, _):
                 log.warning("the bytes of a losing version are gone everywhere", peer=self._region, path=path)
             case Bye(reason):
                 raise Retryable(f"{self._region} closed the link: {reason}")
             case _:
                 raise ProtocolViolation(f"{self._region} sent a {type(frame).__name__} on a link that it opened")
+
+    def _arrived(self, frame: Batch) -> None:
+        self._check(frame)
+        self._remember(frame.cursor)
+        if frame.id:
+            self._staging.add(frame.id)
+        for _, batch in self._orders[frame.lane].arrived(frame.number, frame):
+            self._sent.setdefault((batch.lane, batch.number), asyncio.get_running_loop().create_future())
+            self._queues[frame.lane].put_nowait(batch)
 
     def _check(self, batch: Batch) -> None:
         for entry in batch.entries:
@@ -237,6 +249,7 @@ class Inbound:
             return Answer(index, Outcome.AGAIN)
         landed = lander.land(entry, staged.get(entry.name or entry.path), tombstones)
         self._landing.trouble(entry.path, landed.hint)
+        self.way.told(entry.path, landed.outcome)
         return Answer(index, landed.outcome, landed.want, landed.hint)
 
     async def _settle(self, batch: Batch, answers: list[Answer], ended: asyncio.Future[int]) -> None:

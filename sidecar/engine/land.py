@@ -106,7 +106,7 @@ class Lander:
         if best is None or any(not versions.covers(entry.version, head.dot) for head in entry.version.heads):
             return Landed(Outcome.REFUSED, hint="a version whose vector does not cover its heads")
         if self._is_excluded(entry.path, best.kind is Kind.DIR):
-            return Landed(Outcome.KNOWN)
+            return Landed(Outcome.EXCLUDED)
         if versions.newest(entry.version) > self.replica.dots.now_us() + versions.DAY_US:
             return Landed(Outcome.REFUSED, hint="written more than a day in the future: check the clocks")
         if best.kind is Kind.SYMLINK and not self.links_outside and self.resolver.leaves(entry.path, best.target):

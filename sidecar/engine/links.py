@@ -11,7 +11,10 @@ from typing import Any, Final
 import structlog
 
 from sidecar.core.backoff import Backoff
+from sidecar.core.compare import Comparing
+from sidecar.core.frames import Hello
 from sidecar.core.paths import RelPath
+from sidecar.engine.comparing import Way
 from sidecar.engine.delivery import Delivery
 from sidecar.engine.inbound import Inbound
 from sidecar.engine.node import Node
@@ -49,7 +52,10 @@ class Link:
         self.problem = ""
         self.cursor = -1
         """the seq up to which the peer has confirmed everything; -1: it was not heard of in this run"""
+        self.incoming: set[Inbound] = set()
+        """what is open from nodes of the peer"""
         options = node.options
+        self.comparing = Comparing(options.compare_interval, time.monotonic() + options.compare_interval)
         self.master = Master(
             Peer(peer.region, peer.host, peer.port),
             keys,
@@ -121,6 +127,8 @@ class Link:
             delay=self._node.options.delay,
             recheck=self._recheck,
             met=self._met,
+            comparing=self.comparing,
+            other_way=self._way_from,
         )
         self.outbound = outbound
         try:
@@ -141,6 +149,15 @@ class Link:
             return
         log.info("link up", peer=self.peer.region, node=outbound.peer.node, image=outbound.peer.image)
         self._node.met(outbound.peer)
+
+    def _way_from(self, hello: Hello) -> Way | None:
+        """From the node of this hello to us."""
+        return next((one.way for one in self.incoming if one.peer is not None and one.peer.node == hello.node), None)
+
+    def way_to(self, hello: Hello) -> Way | None:
+        """From us to the node of this hello."""
+        there = self.outbound
+        return there.way if there is not None and there.peer is not None and there.peer.node == hello.node else None
 
     def _recheck(self, paths: list[RelPath]) -> None:
         self._node.watching.mark(paths)
@@ -183,7 +200,7 @@ class Links:
     def __init__(self, node: Node, keys: InstalledKeys, env: dict[str, str]) -> None:
         self._node = node
         self.links = {peer.region: Link(node, peer, keys, env) for peer in node.options.peers}
-        self.incoming: dict[str, set[Inbound]] = {region: set() for region in self.links}
+        self.incoming = {region: link.incoming for region, link in self.links.items()}
         self._mark = os.path.join(node.options.state, "paused")
         if not os.path.exists(self._mark):
             node.going.set()
@@ -209,6 +226,7 @@ class Links:
             self._node.metrics,
             met=lambda inbound: self._met(region, inbound),
             offers_end=self._node.offers_end,
+            other_way=self.links[region].way_to,
         )
         with self.links[region].reported():
             try:

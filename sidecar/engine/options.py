@@ -35,6 +35,7 @@ class Options:
     open_wait: float
     scan_interval: float
     poll_interval: float
+    compare_interval: float
     trash_keep: float
     trash_max: int
     hold_deletions: int

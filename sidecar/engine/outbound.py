@@ -3,16 +3,20 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 import structlog
 
 from sidecar.core import order
 from sidecar.core import version as versions
+from sidecar.core.compare import Comparing
 from sidecar.core.entry import Flag, Row, marked
 from sidecar.core.frames import (
+    Answer,
     Batch,
     Bye,
+    Compared,
     Entry,
     Frame,
     Gone,
@@ -28,6 +32,7 @@ from sidecar.core.frames import (
 )
 from sidecar.core.outbox import Item, Outbox, Plan, Planned
 from sidecar.core.paths import RelPath
+from sidecar.engine.comparing import Comparer, OtherWay, Way, both
 from sidecar.engine.delivery import Delivery
 from sidecar.engine.identity import Identity, check_hello
 from sidecar.engine.replica import Changed
@@ -63,6 +68,8 @@ class Outbound:
         delay: seconds in which changes are collected before they go (lsyncd's delay).
         recheck: called with paths that came back torn.
         met: called with this when the peer has said hello.
+        comparing: when the indexes are compared, and what came of it.
+        other_way: the link from the peer to this node.
     """
 
     def __init__(
@@ -77,6 +84,8 @@ class Outbound:
         delay: float,
         recheck: Callable[[list[RelPath]], None],
         met: Callable[["Outbound"], None],
+        comparing: Comparing,
+        other_way: OtherWay,
     ) -> None:
         self._me = me
         self._region = region
@@ -87,6 +96,9 @@ class Outbound:
         self._delay = delay
         self._recheck = recheck
         self._met = met
+        self._comparing = comparing
+        self._other_way = other_way
+        self._comparer: Comparer | None = None
         self._wake = asyncio.Event()
         self._offers_due = 0.0
         self._said_end = False
@@ -101,6 +113,7 @@ class Outbound:
         self.heard_at = time.monotonic()
         self.problems: dict[RelPath, str] = {}
         """what the peer held, refused or could not do, with its hint"""
+        self.way = Way()
 
     # -- what the node tells it
 
@@ -137,17 +150,19 @@ class Outbound:
         self.peer = check_hello(decode(raw) if raw is not None else None, self._region)
         self._me.check_rollback(self.peer)
         cursor = self.peer.cursor if self.peer.seen_epoch == self._me.epoch else 0
-        self.box = Outbox(cursor, self._large)
+        self.box = self.way.box = Outbox(cursor, self._large)
         self.cursor = cursor
         self._met(self)
+        self._comparer = comparer = self._comparing_with(self.peer, self.box)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen())
                 group.create_task(self._load(self.box, cursor))
                 group.create_task(self._pump(self.box))
                 group.create_task(self._beat(self.box))
+                group.create_task(comparer.run())
         finally:
-            self.cursor, self.box = self.box.cursor, None
+            self.cursor, self.box, self.way.box = self.box.cursor, None, None
             for task in self._tasks:
                 task.cancel()
 
@@ -180,6 +195,8 @@ class Outbound:
                     self._settled(frame)
                 case Ping():
                     self._me.peer_clock(self._region, frame.now_us)
+                case Compared() if self._comparer is not None:
+                    self._comparer.answered(frame)
                 case Bye(reason):
                     raise Retryable(f"{self._region} closed the link: {reason}")
                 case _:
@@ -193,14 +210,30 @@ class Outbound:
         torn = self.box.answered(frame.lane, frame.number, frame.rest, frame.answers, now)
         took = now - self._said_at.pop((frame.lane, frame.number), now)
         self._metrics.settled(self._region, frame, len(flown), took)
-        for item in flown:
-            self.problems.pop(item.path, None)
-        for answer in frame.answers:
-            if answer.hint and 0 <= answer.index < len(flown):
-                self.problems[flown[answer.index].path] = answer.hint
+        named = {answer.index: answer for answer in frame.answers}
+        for index, item in enumerate(flown):
+            self._told(item.path, named.get(index, Answer(index, frame.rest)))
         if torn:
             self._recheck([item.path for item in torn])
         self._wake.set()
+
+    def _told(self, path: RelPath, answer: Answer) -> None:
+        """What became of a path at the peer."""
+        self.problems.pop(path, None)
+        if answer.hint:
+            self.problems[path] = answer.hint
+        self.way.told(path, answer.outcome)
+
+    def _comparing_with(self, peer: Hello, box: Outbox) -> Comparer:
+        def offer(row: Row) -> bool:
+            anew = sendable(row) and row.path not in box.seqs
+            if anew:
+                box.offer(row)
+                self._wake.set()
+            return anew
+
+        ways = partial(both, self.way, self._other_way, peer)
+        return Comparer(self._me, peer, box, self._comparing, self._metrics, ways=ways, say=self._say, offer=offer)
 
     async def _load(self, box: Outbox, cursor: int) -> None:
         top, at = self._me.index.max_seq(), cursor

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+from sidecar.core.compare import BUCKETS
 from sidecar.core.entry import Kind, Row
 from sidecar.core.frames import PROTOCOL, Lane
 from sidecar.core.paths import RelPath
@@ -149,6 +150,9 @@ class Reporter:
             lag=0.0 if box is not None and box.idle else self._lag(cursor),
             clock_off=off / 1e6 if off is not None else 0.0,
             last_contact=max(0.0, (now_us() - max(contacts)) / 1e6) if contacts else -1.0,
+            compared=time.monotonic() - link.comparing.at if link.comparing.at is not None else -1.0,
+            differing=len(link.comparing.buckets),
+            offered_anew=link.comparing.offered,
         )
 
     def _behind(self, cursor: int) -> int:
@@ -207,6 +211,9 @@ class Reporter:
         for link in self._links.links.values():
             if link.delivery.problem:
                 yield f"rsync to {link.peer.region}: {link.delivery.problem}"
+            if link.comparing.lasts:
+                parts = f"in {len(link.comparing.buckets)} of {BUCKETS} parts"
+                yield f"the index differs from that of {link.peer.region} {parts}, and offering it anew did not help"
 
 
 def _written(row: Row) -> int:

@@ -63,6 +63,12 @@ class PeerStatus(msgspec.Struct, frozen=True):
     clock_off: float
     """its clock is ahead of ours by so much"""
     last_contact: float
+    compared: float = -1.0
+    """age of the last comparison of the two indexes"""
+    differing: int = 0
+    """of its 1024 parts, how many differed at the last comparison"""
+    offered_anew: int = 0
+    """rows that were offered because of all comparisons since the start"""
 
 
 class HoldStatus(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sidecar.core import compare
 from sidecar.core import version as versions
 from sidecar.core.entry import Flag, Kind, Row, Stat, Version
 from sidecar.core.paths import MAX_NAME, ROOT, RelPath
@@ -15,7 +16,7 @@ PAGE: Final = 1000
 """Rows read at a time by what goes through many."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_version: Final = msgspec.msgpack.Decoder(Version).decode
+version_of: Final = msgspec.msgpack.Decoder(Version).decode
 _stat: Final = msgspec.msgpack.Decoder(Stat).decode
 _FLAGS: Final = tuple(Flag(bits) for bits in range(1 << len(Flag)))
 
@@ -32,11 +33,12 @@ _LIVE_CHILDREN: Final = _select("WHERE parent = ? AND kind <> 0 ORDER BY name")
 _BENEATH: Final = _select("WHERE (parent, name) > (?, ?) AND parent < ? ORDER BY parent, name LIMIT ?")
 _OLD_TOMBSTONES: Final = _select("WHERE gone_us < ? ORDER BY gone_us LIMIT ?")
 _PUT: Final = """
-    INSERT INTO rows (seq, parent, name, kind, ino, gone_us, flags, version, stat, hash)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO rows (seq, parent, name, kind, ino, gone_us, flags, version, stat, hash, summand)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (parent, name) DO UPDATE SET
         seq = excluded.seq, kind = excluded.kind, ino = excluded.ino, gone_us = excluded.gone_us,
-        flags = excluded.flags, version = excluded.version, stat = excluded.stat, hash = excluded.hash
+        flags = excluded.flags, version = excluded.version, stat = excluded.stat, hash = excluded.hash,
+        summand = excluded.summand
 """
 _PUT_STAT: Final = """
     UPDATE rows SET kind = ?, ino = ?, gone_us = ?, flags = ?, stat = ?, hash = ?
@@ -52,17 +54,18 @@ class Rows(Table):
 
     def get(self, path: RelPath) -> Row | None:
         """The row of `path`, None if there is none."""
-        found = self._db.all(_GET, _split(path))
-        return _row(found[0]) if found else None
+        found = self._db.all(_GET, split(path))
+        return decoded(found[0]) if found else None
 
     def put(self, row: Row) -> Row:
         """Store a row whose version changed, whatever its `seq` says; returns it with its new seq, the highest."""
         db = self._db
         seq = db.seq + 1
         kind, ino, gone_us, stat = _of_stat(row)
-        parent, name = _split(row.path)
+        parent, name = split(row.path)
         flags = row.flags.value
-        db.run(_PUT, (seq, parent, name, kind, ino, gone_us, flags, _encode(row.version), stat, row.hash))
+        summand = compare.sum_of(row.path, row.version)
+        db.run(_PUT, (seq, parent, name, kind, ino, gone_us, flags, _encode(row.version), stat, row.hash, summand))
         db.seq = seq
         db.written += 1
         return Row(row.path, row.version, row.stat, row.hash, seq, row.flags)
@@ -81,7 +84,7 @@ class Rows(Table):
 
     def _restated(self, row: Row) -> bool:
         kind, ino, gone_us, stat = _of_stat(row)
-        arguments = (kind, ino, gone_us, row.flags.value, stat, row.hash, row.seq, *_split(row.path))
+        arguments = (kind, ino, gone_us, row.flags.value, stat, row.hash, row.seq, *split(row.path))
         done = self._db.run(_PUT_STAT, arguments) > 0
         self._db.written += done
         return done
@@ -89,14 +92,14 @@ class Rows(Table):
     def remove(self, path: RelPath) -> None:
         """Forget a path without a tombstone; its seq is not given again."""
         with self._db.transaction():
-            for (seq,) in self._db.all(_REMOVE, _split(path)):
+            for (seq,) in self._db.all(_REMOVE, split(path)):
                 self._db.written += 1
                 if seq == self._db.seq:
                     self._db.run("UPDATE node SET removed_seq = ?", (seq,))
 
     def children(self, directory: RelPath, *, live_only: bool = False) -> list[Row]:
         """The rows directly in `directory`, by name; `live_only`: those that say something lies there."""
-        return [_row(found) for found in self._db.all(_LIVE_CHILDREN if live_only else _CHILDREN, (directory,))]
+        return [decoded(found) for found in self._db.all(_LIVE_CHILDREN if live_only else _CHILDREN, (directory,))]
 
     def beneath(self, directory: RelPath, *, live_only: bool = False) -> Iterator[Row]:
         """The rows at any depth in `directory` (`ROOT`: all), each once, a directory before what is in it.
@@ -114,17 +117,17 @@ class Rows(Table):
             while page := self._db.all(_BENEATH, (*at, end, PAGE)):
                 at = (page[-1][0], page[-1][1])
                 for found in page:
-                    row = _row(found)
+                    row = decoded(found)
                     if row.stat is not None or not live_only:
                         yield row
 
     def by_inode(self, ino: int) -> list[Row]:
         """The rows that say this inode lies there."""
-        return [_row(found) for found in self._db.all(_BY_INODE, (_signed(ino),))]
+        return [decoded(found) for found in self._db.all(_BY_INODE, (_signed(ino),))]
 
     def since(self, seq: int, limit: int) -> list[Row]:
         """The first `limit` rows above `seq`, in the order of their seq."""
-        return [_row(found) for found in self._db.all(_SINCE, (seq, limit))]
+        return [decoded(found) for found in self._db.all(_SINCE, (seq, limit))]
 
     def max_seq(self) -> int:
         """The highest seq ever given, 0 at first."""
@@ -140,14 +143,14 @@ class Rows(Table):
         """The rows with any of the marks in `flag`; at most `limit`, -1: all."""
         marks = ", ".join(str(bits) for bits in range(1, len(_FLAGS)) if bits & flag)
         sql = _select(f"WHERE flags IN ({marks}) AND flags <> 0 LIMIT ?")
-        return [_row(found) for found in self._db.all(sql, (limit,))]
+        return [decoded(found) for found in self._db.all(sql, (limit,))]
 
     def found(self, limit: int, *, symlinks: bool) -> list[Row]:
         """The first `limit` found rows: those of symlinks, or all others."""
         marks = ", ".join(str(bits) for bits in range(1, len(_FLAGS)) if bits & Flag.FOUND)
         is_one = "=" if symlinks else "<>"
         sql = _select(f"WHERE flags IN ({marks}) AND flags <> 0 AND kind {is_one} {Kind.SYMLINK.value} LIMIT ?")
-        return [_row(one) for one in self._db.all(sql, (limit,))]
+        return [decoded(one) for one in self._db.all(sql, (limit,))]
 
     def racy(self, limit: int = -1) -> list[Row]:
         """The rows whose stat proves nothing yet."""
@@ -155,7 +158,7 @@ class Rows(Table):
 
     def tombstones_older_than(self, us: int, limit: int) -> list[Row]:
         """Rows of paths where nothing lies and that nobody has written since `us` (µs since 1970), oldest first."""
-        return [_row(found) for found in self._db.all(_OLD_TOMBSTONES, (us, limit))]
+        return [decoded(found) for found in self._db.all(_OLD_TOMBSTONES, (us, limit))]
 
     def counts(self) -> dict[Kind, int]:
         """How many paths there are of each kind; `TOMBSTONE`: where nothing lies. Costs the same for any number."""
@@ -177,7 +180,8 @@ class Rows(Table):
         return self._db.written
 
 
-def _split(path: RelPath) -> tuple[bytes, bytes]:
+def split(path: RelPath) -> tuple[bytes, bytes]:
+    """The parent and the name of a path, as the columns have them."""
     parent, _, name = path.rpartition(b"/")
     return parent, name
 
@@ -193,16 +197,26 @@ def _of_stat(row: Row) -> tuple[int, int | None, int | None, bytes | None]:
     return row.stat.kind.value, _signed(row.stat.ino), None, _encode(row.stat)
 
 
-def _row(found: tuple[Any, ...]) -> Row:
+def path_of(parent: bytes, name: bytes) -> RelPath:
+    """What `split` took apart."""
+    return RelPath(parent + b"/" + name if parent else name)
+
+
+def decoded(found: tuple[Any, ...]) -> Row:
+    """A row as the columns of `SELECT parent, name, version, stat, hash, seq, flags` have it.
+
+    Raises:
+        IndexDamaged: it does not decode.
+    """
     parent, name, version, stat, digest, seq, flags = found
     try:
         return Row(
-            parent + b"/" + name if parent else name,
-            _version(version),
+            path_of(parent, name),
+            version_of(version),
             _stat(stat) if stat is not None else None,
             digest,
             seq,
             _FLAGS[flags],
         )
-    except (msgspec.MsgspecError, IndexError) as error:
+    except (msgspec.MsgspecError, IndexError, TypeError) as error:
         raise IndexDamaged(f"the row of {name!r} does not decode: {error}") from error

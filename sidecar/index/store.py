@@ -5,17 +5,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 
-from sidecar.index import files, migrate, node
+from sidecar.index import files, migrate, node, sums
 from sidecar.index.database import Database, connect
 from sidecar.index.faults import FOREIGN, IndexDamaged, translated
 from sidecar.index.kept import KeptTables
 from sidecar.index.node import NodeTable, Stop
 from sidecar.index.peers import PeerTable
 from sidecar.index.pending import PendingTable
-from sidecar.index.rows import Rows
+from sidecar.index.sums import SummedRows
 
 
-class Index(Rows, NodeTable, PeerTable, PendingTable, KeptTables):
+class Index(SummedRows, NodeTable, PeerTable, PendingTable, KeptTables):
     """Everything that a node knows. Made by `Index.open`; used from the thread that opened it, but for `sync` and
     `checkpoint`."""
 
@@ -39,6 +39,7 @@ class Index(Rows, NodeTable, PeerTable, PendingTable, KeptTables):
             lock = files.lock(path)
             opened.callback(os.close, lock)
             connection = opened.enter_context(closing(connect(path)))
+            sums.register(connection)
             migrate.bring_up(connection, path, migrate.steps())
             index = cls(Database(connection), path, lock, random)
             index._load()

@@ -25,6 +25,7 @@ _OF_NODE: Final[Sequence[tuple[str, str, Callable[[Status], float]]]] = (
 _OF_PEER: Final[Sequence[tuple[str, str, Callable[[PeerStatus], float]]]] = (
     ("up", "1: the link to the peer is up", lambda of: of.state == "up"),
     ("receiving", "1: the peer's own link to this node is open", lambda of: of.receiving),
+    ("differing_parts", "Of 1024 parts of the index, those that differed when last compared", lambda of: of.differing),
     ("in_flight_batches", "Batches that the peer has not answered", lambda of: of.in_flight),
 )
 _ROWS: Final[Sequence[tuple[str, Callable[[StoreStatus], float]]]] = (

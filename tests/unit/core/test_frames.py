@@ -14,6 +14,8 @@ from sidecar.core.frames import (
     Answer,
     Batch,
     Bye,
+    Compare,
+    Compared,
     Entry,
     Frame,
     Gone,
@@ -25,6 +27,7 @@ from sidecar.core.frames import (
     Ping,
     Sent,
     Settle,
+    Verdict,
 )
 from sidecar.core.paths import RelPath
 from sidecar.errors import ProtocolViolation
@@ -46,6 +49,8 @@ FRAMES: tuple[Frame, ...] = (
     Settle(Lane.SMALL, 4, Outcome.APPLIED, (Answer(1, Outcome.WANT, digest("b")), Answer(2, Outcome.HELD, hint="why"))),
     Gone(path("a"), digest("a")),
     OffersEnd(7),
+    Compare(b"0123456789abcdef", 5),
+    Compared(Verdict.DIFFERENT, 5, b"sums"),
     Bye("stopping"),
 )
 RAW = [frames.encode(frame) for frame in FRAMES]
@@ -61,7 +66,8 @@ def test_a_frame_comes_back_as_it_was_sent(frame: Frame) -> None:
     [
         ("SMALL LARGE OFFER", Lane),
         ("NONE STAGED FROM LOSER", How),
-        ("APPLIED KNOWN HELD REFUSED TORN AGAIN WANT BUSY", Outcome),
+        ("APPLIED KNOWN HELD REFUSED TORN AGAIN WANT BUSY EXCLUDED", Outcome),
+        ("SAME DIFFERENT BUSY", Verdict),
         ("TOMBSTONE FILE DIR SYMLINK", Kind),
     ],
 )

@@ -33,6 +33,7 @@ def options(volume: Path) -> Options:
         open_wait=1,
         scan_interval=3600,
         poll_interval=10,
+        compare_interval=60,
         trash_keep=3600,
         trash_max=1 << 30,
         hold_deletions=25,

@@ -247,6 +247,7 @@ def test_whatever_bytes_are_flipped_only_our_errors_come_out(opened: Opener, pat
         index.flagged(Flag.RACY)
         index.by_inode(5)
         index.counts()
+        index.sums()
         index.peers()
     except GeorootError:
         pass

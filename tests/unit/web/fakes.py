@@ -44,6 +44,9 @@ AMS: Final = PeerStatus(
     lag=0.25,
     clock_off=-0.002,
     last_contact=1.5,
+    compared=41.0,
+    differing=2,
+    offered_anew=17,
 )
 CUT: Final = msgspec.structs.replace(
     AMS,

@@ -57,6 +57,7 @@ def test_every_gauge_is_read_off_the_status() -> None:
         'georoot_peer_up{peer="ams"}': 1,
         'georoot_peer_receiving{peer="ams"}': 1,
         'georoot_peer_pending_entries{peer="ams"}': 3,
+        'georoot_peer_differing_parts{peer="ams"}': 2,
         'georoot_peer_in_flight_batches{peer="ams"}': 1,
         'georoot_peer_lag_seconds{peer="ams"}': 0.25,
         'georoot_peer_clock_offset_seconds{peer="ams"}': -0.002,
@@ -71,7 +72,7 @@ def test_what_is_unknown_is_absent() -> None:
         watch=msgspec.structs.replace(WELL.watch, directories=1, limit=-1),
     )
     found = samples(list(families(fresh, NOW)))
-    assert {"georoot_peer_up", "georoot_peer_receiving", "georoot_peer_in_flight_batches"} == {
+    assert {f"georoot_peer_{name}" for name in ("up", "receiving", "differing_parts", "in_flight_batches")} == {
         name.partition("{")[0] for name in found if 'peer="nyc"' in name
     }
     assert not {"georoot_last_scan_timestamp_seconds", "georoot_watch_limit"} & set(found)

@@ -1,0 +1,229 @@
+"""The index of this node against that of a peer: their sums are compared now and then, and what differs is offered."""
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
+
+import structlog
+
+from sidecar.core import compare
+from sidecar.core import version as versions
+from sidecar.core.compare import Comparing, Sums
+from sidecar.core.entry import Row
+from sidecar.core.frames import LEFT_OUT, Compare, Compared, Frame, Hello, Lane, Outcome, Verdict
+from sidecar.core.outbox import Outbox
+from sidecar.core.paths import RelPath
+from sidecar.engine.identity import Identity
+from sidecar.errors import ProtocolViolation
+from sidecar.index.store import Index
+from sidecar.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+MOST_LEFT_OUT: Final = 10_000
+"""Paths that a peer excludes, holds or refuses: when there are more, nothing is compared over that connection."""
+PAGE: Final = 2000
+"""Tombstones read from the index at a time."""
+ASKED: Final = 8
+"""Questions of a peer that wait for their answer."""
+LOOK: Final = 0.2
+"""The shortest time between two looks, in seconds."""
+
+
+@dataclasses.dataclass(slots=True)
+class Way:
+    """One direction of a link, as comparing sees it: the paths that the receiving side excludes, holds or refuses, and
+    the outbox of the sending side, if that is here."""
+
+    left_out: set[RelPath] = dataclasses.field(default_factory=set)
+    box: Outbox | None = None
+    too_much: bool = False
+    """not all of them are known: they were more than is worth remembering"""
+
+    def told(self, path: RelPath, outcome: Outcome) -> None:
+        """What the receiving side made of a path."""
+        if outcome not in LEFT_OUT:
+            self.left_out.discard(path)
+        elif len(self.left_out) < MOST_LEFT_OUT:
+            self.left_out.add(path)
+        else:
+            self.too_much = True
+
+
+OtherWay: TypeAlias = Callable[[Hello], Way | None]
+"""The direction from (or to) the node that said this hello, if there is a link."""
+
+
+def both(way: Way, other_way: OtherWay, peer: Hello | None) -> list[Way]:
+    """Both directions between this node and a peer, or the one that there is."""
+    other = other_way(peer) if peer is not None else None
+    return [way, other] if other is not None else [way]
+
+
+def resting(box: Outbox, now: float) -> bool:
+    """Is nothing on its way, and nothing to be sent now? What a peer could not take waits, and holds nothing up."""
+    if not box.loaded or any(box.in_flight(lane) for lane in Lane) or any(box.offers.values()):
+        return False
+    return all(item.busy or item.not_before > now for item in box.live.values())
+
+
+async def sums_for(index: Index, ways: Iterable[Way], since: int) -> Sums | None:
+    """What the rows sum up to that both sides may have: without those that one of them leaves out, and without
+    tombstones older than `since` (µs since 1970); None: too much is left out."""
+    ways = tuple(ways)
+    if any(way.too_much for way in ways):
+        return None
+    left_out = set[RelPath]().union(*(way.left_out for way in ways))
+    dead, after = compare.EMPTY, (-1, 0)
+    while page := index.dead_summands(since, PAGE, after):
+        dead = compare.toggled(dead, (number for _, _, number in page))
+        after = page[-1][:2]
+        await asyncio.sleep(0)
+    return compare.combined(compare.toggled(index.sums(), index.summands(left_out, since)), dead)
+
+
+class Answerer:
+    """Answers a peer that compares.
+
+    Args:
+        ways: the directions between this node and the peer.
+        say: sends a frame.
+    """
+
+    def __init__(self, me: Identity, ways: Callable[[], Iterable[Way]], say: Callable[[Frame], None]) -> None:
+        self._me = me
+        self._ways = ways
+        self._say = say
+        self._asked: asyncio.Queue[Compare] = asyncio.Queue(ASKED)
+
+    def asked(self, frame: Compare) -> None:
+        """The peer asks. Raises ProtocolViolation: before it has heard the answers to what it asked before."""
+        try:
+            self._asked.put_nowait(frame)
+        except asyncio.QueueFull:
+            raise ProtocolViolation("asked again and again without waiting for an answer") from None
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        while True:
+            self._say(await answer(self._me, await self._asked.get(), self._ways()))
+
+
+async def answer(me: Identity, asked: Compare, ways: Iterable[Way]) -> Compared:
+    """What a peer is told that asks whether the indexes are the same."""
+    since = max(me.index.complete_since_us, asked.complete_since)
+    ways = tuple(ways)
+    sending = any(way.box is not None and not resting(way.box, time.monotonic()) for way in ways)
+    sums = await sums_for(me.index, ways, since) if me.found_done and not sending else None
+    if sums is None:
+        return Compared(Verdict.BUSY, since)
+    if compare.digest_of(sums) == asked.digest:
+        return Compared(Verdict.SAME, since)
+    return Compared(Verdict.DIFFERENT, since, sums)
+
+
+class Comparer:
+    """Compares over one connection that this node opened; `state` outlives it.
+
+    Args:
+        peer: what the peer said in hello.
+        ways: this direction of the link and the other one, if there is one.
+        say: sends a frame.
+        offer: offers a row anew; False: it is on its way already, or is not sent.
+    """
+
+    def __init__(
+        self,
+        me: Identity,
+        peer: Hello,
+        box: Outbox,
+        state: Comparing,
+        metrics: Metrics,
+        *,
+        ways: Callable[[], Iterable[Way]],
+        say: Callable[[Frame], None],
+        offer: Callable[[Row], bool],
+    ) -> None:
+        self._me = me
+        self._peer = peer
+        self._box = box
+        self._state = state
+        self._metrics = metrics
+        self._ways = ways
+        self._say = say
+        self._offer = offer
+        self._answers: asyncio.Queue[Compared] = asyncio.Queue()
+        self._asked = False
+        state.begin_anew(time.monotonic())
+
+    def answered(self, frame: Compared) -> None:
+        """The peer's answer; one that was not asked for is ignored."""
+        if self._asked and self._answers.empty():
+            self._answers.put_nowait(frame)
+
+    async def run(self) -> None:
+        """Compare whenever it is time, until cancelled."""
+        while self._state.interval:
+            await asyncio.sleep(max(LOOK, self._state.due - time.monotonic()))
+            if self._state.is_due(time.monotonic()):
+                await self.look()
+
+    async def look(self) -> None:
+        """One look at both sides' sums."""
+        mine = await self._sums(max(self._me.index.complete_since_us, self._peer.complete_since))
+        if mine is None:
+            self._put_off()
+            return
+        self._asked = True
+        self._say(Compare(compare.digest_of(mine), self._me.index.complete_since_us))
+        told = await self._answers.get()
+        self._asked = False
+        match told.verdict:
+            case Verdict.SAME:
+                self._state.same(time.monotonic())
+                self._metrics.compared(self._peer.region, "same")
+            case Verdict.BUSY:
+                self._put_off()
+            case Verdict.DIFFERENT:
+                await self._differs(compare.checked(told.sums), told.since)
+
+    async def _sums(self, since: int) -> Sums | None:
+        if not self._me.found_done or not resting(self._box, time.monotonic()):
+            return None
+        return await sums_for(self._me.index, self._ways(), since)
+
+    def _put_off(self) -> None:
+        self._state.put_off(time.monotonic())
+        self._metrics.compared(self._peer.region, "put off")
+
+    async def _differs(self, theirs: Sums, since: int) -> None:
+        mine = await self._sums(since)
+        if mine is None:
+            self._put_off()
+            return
+        second = self._state.is_second
+        busy = {compare.bucket_of(path) for path in self._box.seqs}
+        buckets = self._state.looked(mine, theirs, time.monotonic(), busy)
+        if second:
+            self._metrics.compared(self._peer.region, "different" if buckets else "same")
+        if buckets:
+            await self._offer_rows(buckets, since)
+
+    async def _offer_rows(self, buckets: Iterable[int], since: int) -> None:
+        mask, at, offered = compare.mask_of(buckets), 0, 0
+        while True:
+            rows, at = self._me.index.in_buckets(mask, at)
+            if not at:
+                break
+            offered += sum(self._offer(row) for row in rows if not is_dead(row, since))
+            await asyncio.sleep(0)
+        self._state.offered += offered
+        self._metrics.offered_anew(self._peer.region, offered)
+        log.warning("the indexes differ: rows are offered anew", peer=self._peer.region, parts=sum(mask), rows=offered)
+
+
+def is_dead(row: Row, since: int) -> bool:
+    """Is it a tombstone that nobody has written since then (µs since 1970)? The peer may have dropped it."""
+    return row.stat is None and versions.newest(row.version) < since
