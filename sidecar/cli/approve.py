@@ -1,10 +1,10 @@
-"""`sidecar approve`: what is held goes on."""
+"""`sidecar approve` and `reject`: what is held goes on, or is not done."""
 
 import click
 
 from sidecar.cli import ask
 from sidecar.cli.text import plain, say
-from sidecar.engine.orders import Approve
+from sidecar.engine.orders import Approve, Reject, Rejected
 
 
 @click.command
@@ -14,3 +14,14 @@ def approve(run_dir: str, hold: str) -> None:
     """Let through what is held under ID, as `status` names it: scan, changes or trash."""
     ask.post(run_dir, "/api/approve", Approve(hold))
     say(f"approved: {plain(hold)}")
+
+
+@click.command
+@ask.run_dir_option
+@click.argument("hold", metavar="ID")
+def reject(run_dir: str, hold: str) -> None:
+    """Keep what is held under ID from being done: what is missing here (scan) comes back from the other regions; what a
+    region deleted or replaced (changes, trash) comes back there, as it is here."""
+    raw = ask.post(run_dir, "/api/reject", Reject(hold), ask.SLOW)
+    count = ask.understood(run_dir, raw, Rejected).count
+    say(f"rejected: {plain(hold)}: {count} paths are to come back")

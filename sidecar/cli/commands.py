@@ -6,7 +6,7 @@ import click
 
 from sidecar import VERSION
 from sidecar.cli import exits, healthcheck
-from sidecar.cli.approve import approve
+from sidecar.cli.approve import approve, reject
 from sidecar.cli.conflicts import conflicts
 from sidecar.cli.join import join
 from sidecar.cli.keygen import keygen
@@ -32,7 +32,7 @@ def _healthcheck() -> int:
     return healthcheck.main([])
 
 
-for _command in (run, status, keygen, join, approve, pause, resume, wait, conflicts, trash, restore):
+for _command in (run, status, keygen, join, approve, reject, pause, resume, wait, conflicts, trash, restore):
     sidecar.add_command(_command)
 
 

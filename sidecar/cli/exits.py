@@ -17,6 +17,7 @@ FAILED: Final = 1
 WRONG: Final = 2
 FAULT: Final = 3
 UNSENT: Final = 4
+HELD: Final = 5
 DEFECT: Final = 70
 INTERRUPTED: Final = 130
 UNREAD: Final = 141
@@ -27,6 +28,7 @@ CODES: Final[Mapping[int, str]] = {
     WRONG: "a setting or an argument is wrong",
     FAULT: "what it stands on is not as it must be: a key, a port, the volume, no sidecar to ask",
     UNSENT: "stopped before everything pending was sent",
+    HELD: "a path is held or refused (`wait`): somebody has to approve or reject it, or to mend what it says",
     DEFECT: "a defect: please report it",
     INTERRUPTED: "interrupted from the keyboard",
     UNREAD: "nobody read the output to its end",

@@ -185,7 +185,7 @@ def _holds(node: Status) -> Iterator[Text]:
         yield Text("\nheld until somebody approves it", style="bold")
     for hold in node.holds:
         yield Text(plain(f"  {hold.why} ({duration(hold.age)} ago)"), style=_BAD)
-        yield Text(plain(f"    to let it through: sidecar approve {hold.id}"))
+        yield Text(plain(f"    to let it through: sidecar approve {hold.id}; not to: sidecar reject {hold.id}"))
 
 
 def _warnings(node: Status) -> Iterator[Text]:

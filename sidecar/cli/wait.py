@@ -15,10 +15,13 @@ from sidecar.engine.orders import Wait, Waited
 def wait(run_dir: str, timeout: float, regions: tuple[str, ...]) -> int:
     """Return when everything that was written before is in every REGION (none named: in all), or exit 1.
 
+    Exit 5: everything is there but for paths that are held or refused, here or there; it says which and how to go on.
     It counts as being there when it is durable there. A file that is still open for writing is not written yet.
     """
     raw = ask.post(run_dir, "/api/wait", Wait(regions, timeout), timeout + ask.LIMIT)
     behind = ask.understood(run_dir, raw, Waited).behind
     for one in behind:
         say(plain(f"not there yet: {one.region}: {one.why}"))
-    return exits.FAILED if behind else exits.DONE
+    if not behind:
+        return exits.DONE
+    return exits.HELD if all(one.held for one in behind) else exits.FAILED

@@ -67,6 +67,6 @@ def dated(row: Row, run: int, now_us: int) -> Row:
 
 
 def over(row: Row, incoming: Version, dot: Dot) -> Row:
-    """A found row as a write over all of `incoming`; `dot` is one on top of both versions."""
+    """What lies at a found or held row as a write over all of `incoming`; `dot` is on top of both versions."""
     seen = Row(row.path, versions.merge(row.version, incoming), row.stat, row.hash, row.seq)
-    return observe.written(seen, row.stat, row.hash, dot, row.flags & ~Flag.FOUND)
+    return observe.written(seen, row.stat, row.hash, dot, row.flags & ~(Flag.FOUND | Flag.HELD))

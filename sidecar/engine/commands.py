@@ -13,7 +13,19 @@ from sidecar.core.paths import RelPath, checked
 from sidecar.engine import restore
 from sidecar.engine.links import Link, Links
 from sidecar.engine.node import Node
-from sidecar.engine.orders import LISTED, Behind, ConflictItem, Conflicts, Joined, Restored, Trash, TrashItem, Waited
+from sidecar.engine.orders import (
+    LISTED,
+    Behind,
+    ConflictItem,
+    Conflicts,
+    Joined,
+    Rejected,
+    Restored,
+    Trash,
+    TrashItem,
+    Waited,
+)
+from sidecar.engine.reject import forget_missing
 from sidecar.engine.restore import Restorer, Wanted
 from sidecar.engine.status import HoldKind
 from sidecar.errors import GeorootError, NeedsHelp, ProtocolViolation, Retryable
@@ -36,10 +48,35 @@ class Commands:
 
     def approve(self, hold: str) -> None:
         """What is held goes on. Raises NeedsHelp: there is no such hold."""
-        kinds = {kind.value: kind for kind in HoldKind}
-        if hold not in kinds or not self._node.holds.approve(kinds[hold]):
-            active = ", ".join(kind.value for kind in self._node.holds.active) or "nothing"
-            raise NeedsHelp(f"there is no hold {hold!r}", f"what is held now: {active}")
+        self._node.holds.approve(self._active(hold))
+
+    async def reject(self, hold: str) -> Rejected:
+        """What is held is not done: what the peers deleted or replaced wins there too, what a scan missed comes back.
+
+        Raises NeedsHelp: there is no such hold. Retryable: the first scan is not over.
+        """
+        node, kind = self._node, self._active(hold)
+        if kind is not HoldKind.SCAN:
+            paths = node.holds.active[kind].paths
+            node.holds.reject(kind)
+            return Rejected(paths)
+        gone = node.holds.gone()
+        if gone is None:
+            raise Retryable("the first scan is not over")
+        if not self._links.links:
+            raise NeedsHelp("there is no other region that could bring it back", "put it back from a backup")
+        why = "what is missing here is to be offered anew"
+        self._links.close(why)
+        count = await forget_missing(node.index, node.replica, gone)
+        node.holds.brought_back()
+        self._links.close(why)
+        return Rejected(count)
+
+    def _active(self, hold: str) -> HoldKind:
+        active = {kind.value: kind for kind in self._node.holds.active}
+        if hold not in active:
+            raise NeedsHelp(f"there is no hold {hold!r}", f"what is held now: {', '.join(active) or 'nothing'}")
+        return active[hold]
 
     def pause(self) -> None:
         """Neither send nor receive until `resume`, across restarts too; local changes are still taken up."""
@@ -119,8 +156,13 @@ class Commands:
         return self._node.index.max_seq()
 
     def _behind(self, links: Iterable[Link], seq: int) -> tuple[Behind, ...]:
-        why = ((link.peer.region, self._why_behind(link, seq)) for link in links)
-        return tuple(Behind(region, said) for region, said in why if said)
+        return tuple(behind for link in links if (behind := self._one_behind(link, seq)) is not None)
+
+    def _one_behind(self, link: Link, seq: int) -> Behind | None:
+        if why := self._why_behind(link, seq):
+            return Behind(link.peer.region, why)
+        held = self._why_held(link)
+        return Behind(link.peer.region, held, held=True) if held else None
 
     def _why_behind(self, link: Link, seq: int) -> str:
         """Why it has not got everything up to `seq` (negative: what was written here has no rows yet), "" if it has."""
@@ -133,8 +175,16 @@ class Commands:
             return "what was written here is not looked at yet"
         if not link.has(seq):
             return f"{len(outbound.box.seqs)} paths are not confirmed"
-        for path, hint in outbound.problems.items():
-            return f"{len(outbound.problems)} paths are not applied there, {_shown(path)} among them: {hint}"
+        return ""
+
+    def _why_held(self, link: Link) -> str:
+        """What the peer holds or refuses, or nobody hears because it is held here; "" if nothing."""
+        scan = self._node.holds.active.get(HoldKind.SCAN)
+        if scan is not None:
+            return f"{scan.paths} paths that are gone here are held as `scan`: `sidecar approve scan` or `reject scan`"
+        problems = link.outbound.problems if link.outbound is not None else {}
+        for path, hint in problems.items():
+            return f"{len(problems)} paths are not applied there, {_shown(path)} among them: {hint}"
         return ""
 
     # -- conflicts

@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 class Hold:
     """One hold: how many `paths` it concerns, of which region ("": this node, or all), since when (unix seconds).
 
-    `size`: of the path for which the trash had no room, in bytes.
+    `size`: of the path for which the trash had no room, in bytes. `rejected`: a person wants what is here to win; it
+    ends when the region has offered everything again.
     """
 
     kind: HoldKind
@@ -31,10 +32,15 @@ class Hold:
     region: str
     since: float
     size: int = 0
+    rejected: bool = False
 
     @property
     def why(self) -> str:
         """In a line."""
+        return f"{self._reason}; rejected: what is here wins" if self.rejected else self._reason
+
+    @property
+    def _reason(self) -> str:
         match self.kind:
             case HoldKind.SCAN:
                 return f"{self.paths} paths, most of the web root, were gone at a scan: is the right one mounted?"
@@ -145,14 +151,40 @@ class Holds:
         self._released(kind)
         return True
 
+    def gone(self) -> frozenset[RelPath] | None:
+        """What the hold of a scan is about: nothing without one, None until the first scan of this run is over."""
+        return self._gone if HoldKind.SCAN in self.active else frozenset()
+
+    def brought_back(self) -> None:
+        """What the hold of a scan was about is no longer gone, as far as anybody knows."""
+        self._gone = self._above = frozenset()
+        self._end(HoldKind.SCAN)
+
+    def reject(self, kind: HoldKind) -> bool:
+        """Of what a peer would do, nothing is done: what is here wins. False: there is no such hold."""
+        hold = self.active.get(kind)
+        if hold is None:
+            return False
+        log.info("rejected", hold=kind.value, paths=hold.paths)
+        hold.rejected = True
+        self._keep()
+        self._released(kind)
+        return True
+
+    def rejects(self, region: str) -> bool:
+        """Does a person want that what is here wins over what `region` would do, where that is held?"""
+        return any(hold.rejected and hold.region in (region, "") for hold in self.active.values())
+
     def _approve(self, regions: Iterable[str]) -> None:
         for region in regions:
             self._approved.add(region)
             self._windows.pop(region, None)  # what was counted is approved with the rest
 
     def offered(self, region: str) -> None:
-        """`region` has offered everything it has: an approval was for that."""
+        """`region` has offered everything it has: an approval was for that, and so was a rejection."""
         self._approved.discard(region)
+        if self.rejects(region):
+            self.look_again()
 
     def look_again(self) -> None:
         """Has the peer taken back what is held, or has the trash room for it by now?"""
@@ -177,7 +209,9 @@ class Holds:
 
     def _one_more(self, kind: HoldKind) -> str:
         self.active[kind].paths += 1
-        return f"held: see `sidecar status`, then `sidecar approve {kind.value}`"
+        return (
+            f"held as `{kind.value}`: `sidecar approve {kind.value}` lets it through, `sidecar reject {kind.value}` not"
+        )
 
     def _end(self, kind: HoldKind) -> None:
         if self.active.pop(kind, None) is not None:

@@ -30,33 +30,13 @@ from sidecar.core.ports import (
     Unreachable,
 )
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.landed import Landed, NotDone, nothing_is_held, nothing_is_rejected
 from sidecar.engine.replica import Replica, on_disk
 
 GIVEN: Final = 100_000
 """How many paths that a rename left are remembered until their deletion comes."""
 SURPRISES = 8
 """How often an entry is decided anew because a local writer was faster, before the peer is asked to send it later."""
-
-
-class _Held(Exception):
-    """What an entry would do is held until somebody approves it."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
-
-
-def _nothing_is_held(_size: int) -> str:
-    return ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Landed:
-    """What became of an entry: the outcome for the peer, the hash it is asked for, and why it was held or refused."""
-
-    outcome: Outcome
-    want: bytes = b""
-    hint: str = ""
 
 
 @dataclasses.dataclass(slots=True)
@@ -68,8 +48,10 @@ class Lander:
     resolver: Resolver
     excluded: Excluded
     links_outside: bool = False
-    guard: Callable[[int], str] = _nothing_is_held
+    guard: Callable[[int], str] = nothing_is_held
     """may a path that holds so many bytes be deleted or replaced? "", or why it is held"""
+    rejects: Callable[[], bool] = nothing_is_rejected
+    """does what is here win, where it would be held?"""
     given: set[RelPath] = dataclasses.field(default_factory=set)
     """paths whose bytes were copied to where a rename brought them: that they go loses nothing, so nobody is asked"""
     prefer: Prefer = Prefer.NEWEST
@@ -90,8 +72,8 @@ class Lander:
         for _ in range(SURPRISES):
             try:
                 return self._once(entry, staged)
-            except _Held as held:
-                return Landed(Outcome.HELD, hint=held.why)
+            except NotDone as instead:
+                return instead.landed
             except Surprise:
                 self._live.clear()
                 continue
@@ -206,7 +188,7 @@ class Lander:
 
     def _show(self, row: Row, version: Version, head: Head, source: Source | None, entry: Entry) -> None:
         self._live.discard(row.path)
-        self._ask(row, head)
+        self._ask(row, version, head)
         if head.kind is Kind.TOMBSTONE:
             self._remove(row, version, entry)
             return
@@ -220,8 +202,8 @@ class Lander:
         after = Row(row.path, version, stat, head.hash, row.seq, self.replica.racy(stat))
         self.replica.commit(after, local=False, heard=entry.version)
 
-    def _ask(self, row: Row, head: Head) -> None:
-        """May what lies there go? Mode and mtime alone do not ask, nor does what a rename left. Raises _Held."""
+    def _ask(self, row: Row, version: Version, head: Head) -> None:
+        """May what lies there go? Mode and mtime alone do not ask, nor does what a rename left. Raises NotDone."""
         stat = row.stat
         if stat is None:
             return
@@ -235,13 +217,20 @@ class Lander:
         if stat.kind is head.kind and row.hash == head.hash and stat.target == head.target:
             return
         why = self.guard(stat.size)
+        if why and self.rejects():
+            raise NotDone(self._ours_wins(row, version))
         if why:
             self._hold(row, why)
 
     def _hold(self, row: Row, why: str) -> NoReturn:
         held = Row(row.path, row.version, row.stat, row.hash, row.seq, row.flags | Flag.HELD)
         self.replica.store.put_stat(held)
-        raise _Held(why)
+        raise NotDone(Landed(Outcome.HELD, hint=why))
+
+    def _ours_wins(self, row: Row, version: Version) -> Landed:
+        """What lies here is written over all that the peer has: so it comes back there, from its trash if it can."""
+        self.replica.commit(found.over(row, version, self.replica.dots.on(version)), local=True, content=False)
+        return Landed(Outcome.KNOWN)
 
     def _holds_held(self, directory: RelPath) -> bool:
         """Is something in it whose deletion is held? Then the directory has not survived anything: it waits too."""

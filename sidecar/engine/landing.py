@@ -48,6 +48,7 @@ class Landing:
     Args:
         joining: while it waits, nothing lands.
         held: may a region delete or replace a path of so many bytes? "", or why it is held.
+        rejects: does what is here win over what a region would do, where that is held?
         recover: writes the rows that a failed transaction left out though their renames were done.
         rows_lost: called when rows that the links were told of were taken back.
         in_order: awaited before entries land on paths, so that what was written here earlier is taken up before.
@@ -68,6 +69,7 @@ class Landing:
         links_outside: bool,
         joining: Joining,
         held: Callable[[str, int], str],
+        rejects: Callable[[str], bool],
         recover: Callable[[], object],
         rows_lost: Callable[[], None],
         in_order: Callable[[Iterable[RelPath]], Awaitable[None]],
@@ -85,6 +87,7 @@ class Landing:
         self.joining = joining
         self._awaited: dict[RelPath, asyncio.Event] = {}
         self._held = held
+        self._rejects = rejects
         self._recover = recover
         self._given: set[RelPath] = set()
         self._rows_lost = rows_lost
@@ -107,6 +110,7 @@ class Landing:
             self._excluded,
             self._links_outside,
             lambda size: self._held(region, size),
+            lambda: self._rejects(region),
             self._given,
             self.joining.prefer,
         )

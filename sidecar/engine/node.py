@@ -127,6 +127,7 @@ class Node:
             links_outside=options.links_outside,
             joining=self.joining,
             held=self.holds.change,
+            rejects=self.holds.rejects,
             recover=self._recovery.run,
             rows_lost=self._rows_lost,
             in_order=self._in_order,

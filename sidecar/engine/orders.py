@@ -21,6 +21,12 @@ class Approve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Ident
 
 
+class Reject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is held under `id` is not done."""
+
+    id: Ident
+
+
 class Wait(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Until everything written before is in these regions (none: in all), for `within` seconds at most."""
 
@@ -93,10 +99,11 @@ class Trash(msgspec.Struct, frozen=True):
 
 
 class Behind(msgspec.Struct, frozen=True):
-    """A region that has not got everything, and why."""
+    """A region that has not got everything, and why; `held`: something is held or refused and waits for a person."""
 
     region: str
     why: str
+    held: bool = False
 
 
 class Waited(msgspec.Struct, frozen=True):
@@ -112,6 +119,12 @@ class Restored(msgspec.Struct, frozen=True):
     paths: tuple[bytes, ...]
     failed: int
     problems: tuple[str, ...]
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """`count` paths are to come back."""
+
+    count: int
 
 
 class Compared(msgspec.Struct, frozen=True):

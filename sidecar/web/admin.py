@@ -22,6 +22,8 @@ from sidecar.engine.orders import (
     Failure,
     Join,
     Joined,
+    Reject,
+    Rejected,
     Restore,
     Restored,
     Take,
@@ -53,6 +55,9 @@ class Orders(Protocol):
 
     def approve(self, hold: str) -> None:
         """What is held goes on."""
+
+    async def reject(self, hold: str) -> Rejected:
+        """What is held is not done."""
 
     def pause(self) -> None:
         """Neither send nor receive."""
@@ -90,6 +95,7 @@ def admin(node: Reported, orders: Orders) -> web.Application:
     app = web.Application(middlewares=[_failures], client_max_size=MOST)
     add_reads(app, node)
     app.router.add_post("/api/approve", _approve(orders))
+    app.router.add_post("/api/reject", _reject(orders))
     app.router.add_post("/api/pause", _plain(orders.pause))
     app.router.add_post("/api/resume", _plain(orders.resume))
     app.router.add_post("/api/join", _join(orders))
@@ -117,6 +123,13 @@ def _approve(orders: Orders) -> Route:
     async def answer(request: web.Request) -> web.Response:
         orders.approve((await _body(request, Approve)).id)
         return _json({})
+
+    return answer
+
+
+def _reject(orders: Orders) -> Route:
+    async def answer(request: web.Request) -> web.Response:
+        return _json(await orders.reject((await _body(request, Reject)).id))
 
     return answer
 

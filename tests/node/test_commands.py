@@ -318,6 +318,38 @@ def texts_of_files(one: Sidecar) -> dict[str, str]:
     return {str(path.relative_to(one.html)): path.read_text() for path in one.html.rglob("*") if path.is_file()}
 
 
+def test_what_is_missing_comes_back_when_its_deletion_is_rejected(pair: Regions) -> None:
+    msk, ams, _ = emptied(pair)
+    expected = texts_of_files(ams)
+    (ams.html / "page-1").write_text("edited in ams")
+    (ams.html / "page-2").unlink()
+    (msk.html / "page-3").write_text("new in msk")
+    ran = msk.command("wait", "--timeout", "1s")
+    assert 5 == ran.code and "are held as `scan`" in ran.out
+    said = done(msk.command("reject", "scan")).out
+    assert said.startswith("rejected: scan: ") and said.endswith(" paths are to come back\n")
+    pair.wait_identical()
+    del expected["page-2"]
+    expected |= {"page-1": "edited in ams", "page-3": "new in msk"}
+    assert [expected, expected] == [texts_of_files(one) for one in pair.all]
+    assert set() == held(msk)
+    (msk.html / "page-4").unlink()
+    assert "page-4" not in pair.wait_identical()
+    assert 1 == msk.command("reject", "scan").code
+
+
+def test_what_is_missing_comes_back_after_a_kill_too(pair: Regions) -> None:
+    msk, ams, _ = emptied(pair, 400)
+    expected = texts_of_files(ams)
+    ams.kill()
+    done(msk.command("reject", "scan"))
+    msk.kill()
+    msk.start()
+    ams.start()
+    pair.wait_identical()
+    assert expected == texts_of_files(msk)
+
+
 def test_files_that_are_put_back_end_the_hold(pair: Regions) -> None:
     msk, ams, away = emptied(pair)
     before = texts_of_files(ams)
@@ -349,7 +381,9 @@ def test_a_peer_that_deletes_most_of_the_tree_is_held(unstarted: Regions) -> Non
     (ams.html / "new in ams").write_text("x")
     wait_for((ams.html / "new in msk").exists, "everything else goes on")
     wait_for((msk.html / "new in ams").exists, "everything else goes on")
-    assert 1 == msk.command("wait", "--timeout", "1s").code
+    ran = msk.command("wait", "--timeout", "1s")
+    assert (5, "") == (ran.code, ran.err)
+    assert "not there yet: ams: " in ran.out and "page-" in ran.out and "held as `changes`" in ran.out
     left = len(os.listdir(ams.html))
     assert 10 < left < 100
     ams.kill()
@@ -365,6 +399,56 @@ def test_a_peer_that_deletes_most_of_the_tree_is_held(unstarted: Regions) -> Non
     assert 98 < len(trashed(ams))
     (msk.html / "new in msk").unlink()
     assert {"new in ams"} == set(unstarted.wait_identical())
+
+
+def test_what_a_peer_deletes_and_replaces_comes_back_there_when_it_is_rejected(unstarted: Regions) -> None:
+    msk, ams = sides(unstarted)
+    ams.env["GEOROOT_HOLD_CHANGES"] = "10"
+    fill(msk, 60)
+    (msk.html / "dir").mkdir()
+    for number in range(20):
+        (msk.html / "dir" / f"leaf-{number}").write_text(f"leaf {number}")
+    unstarted.start()
+    unstarted.wait_identical()
+    shutil.rmtree(msk.html / "dir")
+    for number in range(60):
+        if number % 2:
+            (msk.html / f"page-{number}").unlink()
+        else:
+            (msk.html / f"page-{number}").write_text("defaced")
+    wait_held(ams, "changes")
+    unstarted.wait_settled()
+    kept = texts_of_files(ams)
+    assert 40 < sum("defaced" != text for text in kept.values())
+    done(ams.command("reject", "changes"))
+    wait_held(ams)
+    unstarted.wait_identical()
+    assert [kept, kept] == [texts_of_files(one) for one in unstarted.all]
+    assert 0 == ams.status()["store"]["conflicts"]
+    (msk.html / "page-1").write_text("again")
+    unstarted.wait_identical()
+    assert "again" == (ams.html / "page-1").read_text()
+
+
+def test_a_rejection_outlives_a_kill(unstarted: Regions) -> None:
+    msk, ams = sides(unstarted)
+    ams.env["GEOROOT_HOLD_CHANGES"] = "10"
+    fill(msk, 60)
+    unstarted.start()
+    unstarted.wait_identical()
+    for number in range(60):
+        (msk.html / f"page-{number}").unlink()
+    wait_held(ams, "changes")
+    unstarted.wait_settled()
+    kept = texts(ams)
+    msk.kill()
+    done(ams.command("reject", "changes"))
+    assert "rejected" in ams.status()["holds"][0]["why"]
+    ams.kill()
+    unstarted.start()
+    unstarted.wait_identical()
+    assert kept == texts(msk)
+    wait_held(ams)
 
 
 def test_a_directory_whose_content_is_held_stays_and_goes_with_it(unstarted: Regions) -> None:
@@ -420,7 +504,8 @@ def test_what_the_trash_has_no_room_for_is_held(unstarted: Regions) -> None:
     (msk.html / "new in msk").write_text("x")
     wait_for((ams.html / "new in msk").exists, "everything else goes on")
     assert 3 == sum(text[0] == "2" for text in texts(ams).values())
-    assert 1 == msk.command("wait", "--timeout", "1s").code
+    ran = msk.command("wait", "--timeout", "1s")
+    assert (5, "") == (ran.code, ran.err) and "held as `trash`" in ran.out
     ams.kill()
     ams.start()
     wait_held(ams, "trash")

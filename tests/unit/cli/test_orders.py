@@ -49,6 +49,7 @@ def asked(run_dir: Path, sidecar: Sidecar, orders: FakeOrders) -> Asker:
     ("line", "order"),
     [
         ("approve scan", ("approve", "scan")),
+        ("reject scan", ("reject", "scan")),
         ("pause", ("pause",)),
         ("resume", ("resume",)),
         ("join --prefer ams --dry-run", ("join", "ams", 60.0, False)),
@@ -78,6 +79,7 @@ async def test_a_command_line_is_one_order(asked: Asker, orders: FakeOrders, lin
     "line",
     [
         "approve",
+        "reject",
         "join --dry-run",
         "join --prefer ams",
         "wait --timeout soon",
@@ -158,6 +160,19 @@ async def test_a_join_without_a_terminal_and_without_yes_does_nothing(asked: Ask
     assert "add --yes, or --dry-run" in ran.err
 
 
+async def test_what_is_held_alone_has_a_code_of_its_own(asked: Asker, orders: FakeOrders) -> None:
+    held = Behind("ams", "2 paths are not applied there, a among them: held as `changes`", held=True)
+    orders.behind = (held,)
+    ran = await asked("wait")
+    assert (5, f"not there yet: ams: {held.why}\n") == (ran.code, ran.out)
+    orders.behind = (held, LATE)
+    assert 1 == (await asked("wait")).code
+
+
+async def test_what_is_rejected_is_counted(asked: Asker) -> None:
+    assert "rejected: scan: 62 paths are to come back\n" == (await asked("reject", "scan")).out
+
+
 async def test_conflicts_are_a_table(asked: Asker, orders: FakeOrders) -> None:
     orders.listed = Conflicts((CONFLICT, msgspec.structs.replace(CONFLICT, path=b"b")), 5)
     lines = (await asked("conflicts")).out.splitlines()
@@ -213,7 +228,17 @@ async def test_what_is_restored_is_named_and_what_is_not_fails(asked: Asker, ord
 
 @pytest.mark.parametrize(
     "line",
-    ["approve scan", "join --prefer a --yes", "pause", "wait", "conflicts", "conflicts take p", "trash", "restore p"],
+    [
+        "approve scan",
+        "reject scan",
+        "join --prefer a --yes",
+        "pause",
+        "wait",
+        "conflicts",
+        "conflicts take p",
+        "trash",
+        "restore p",
+    ],
 )
 @pytest.mark.parametrize(
     ("problem", "code", "said"),

@@ -108,7 +108,7 @@ async def test_a_person_sees_what_is_held_and_what_to_type(asked: Asker) -> None
     assert [
         "held until somebody approves it",
         "  62 paths, most of the web root, were gone at a scan (5 min ago)",
-        "    to let it through: sidecar approve scan",
+        "    to let it through: sidecar approve scan; not to: sidecar reject scan",
     ] == lines[-3:]
 
 

@@ -213,3 +213,36 @@ def test_a_record_that_cannot_be_written_holds_all_the_same(site: Site) -> None:
     holds = site.holds()
     ten(site)
     assert deleted(holds, "ams", 6)[-1]
+
+
+# -- what is rejected
+
+
+def test_what_is_rejected_stays_so_until_the_region_has_offered_everything_again(site: Site) -> None:
+    holds, _ = site.holds(), ten(site)
+    for _ in range(6):
+        holds.change("ams", 1)
+    site.fill("held", flags=Flag.HELD)
+    assert not holds.rejects("ams")
+    assert holds.reject(HoldKind.CHANGES) and [HoldKind.CHANGES] == site.released
+    assert not holds.reject(HoldKind.TRASH)
+    again = site.holds()
+    for one in (holds, again):
+        assert (True, False) == (one.rejects("ams"), one.rejects("nyc"))
+        assert "rejected" in one.active[HoldKind.CHANGES].why
+    again.offered("nyc")
+    again.offered("ams")
+    assert again.rejects("ams"), "one is still held"
+    site.fill("held")
+    again.offered("ams")
+    assert not again.rejects("ams") and not again.active and not site.holds().active
+
+
+def test_what_a_scan_missed_is_asked_for_again(site: Site) -> None:
+    holds, there = site.holds(), ten(site)
+    assert frozenset() == holds.gone()
+    assert holds.scan(there[:7], 7)
+    assert frozenset(there[:7]) == holds.gone()
+    assert site.holds().gone() is None, "the first scan of the next run has to tell"
+    holds.brought_back()
+    assert not holds.active and not holds.withheld(there[0]) and not site.holds().active

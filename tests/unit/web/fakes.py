@@ -13,6 +13,7 @@ from sidecar.engine.orders import (
     ConflictItem,
     Conflicts,
     Joined,
+    Rejected,
     Restored,
     Trash,
     TrashItem,
@@ -167,6 +168,10 @@ class FakeOrders:
 
     def approve(self, hold: str) -> None:
         self._note("approve", hold)
+
+    async def reject(self, hold: str) -> Rejected:
+        self._note("reject", hold)
+        return Rejected(62)
 
     def pause(self) -> None:
         self._note("pause")

@@ -18,7 +18,16 @@ from sidecar.web.server import serve
 from tests.unit.web.fakes import LATE, FakeNode, FakeOrders
 
 GETS = ("/api/conflicts", "/api/conflict?path=cA==", "/api/trash")
-POSTS = ("/api/approve", "/api/pause", "/api/resume", "/api/join", "/api/wait", "/api/take", "/api/restore")
+POSTS = (
+    "/api/approve",
+    "/api/reject",
+    "/api/pause",
+    "/api/resume",
+    "/api/join",
+    "/api/wait",
+    "/api/take",
+    "/api/restore",
+)
 
 
 class Served:
@@ -71,6 +80,7 @@ def b64(path: bytes) -> str:
     ("route", "body", "asked"),
     [
         ("approve", {"id": "scan"}, ("approve", "scan")),
+        ("reject", {"id": "scan"}, ("reject", "scan")),
         ("pause", None, ("pause",)),
         ("resume", b"", ("resume",)),
         ("join", {"prefer": "ams"}, ("join", "ams", 60.0, False)),
