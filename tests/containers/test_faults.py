@@ -1,15 +1,18 @@
 """What breaks, while both regions are worked on: afterwards they are identical, with every edit and every delete."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
-from tests.support import quarrel
+from tests.support import kills, quarrel
 from tests.support.asking import wait_for
 from tests.support.compose import WITHIN, Region, Site
 from tests.support.faults import Fault, cut, killed, paused, restarting, stopped
+from tests.support.writers import Writers
 
 SILENCE = 2.0
+KILLS = 3
 
 
 @pytest.mark.parametrize("fault", [killed, stopped, restarting, cut, paused])
@@ -41,6 +44,12 @@ def test_a_kill_in_the_middle_of_a_burst_loses_nothing(site: Site) -> None:
     with killed(site):
         pass
     assert 1500 == len(site.wait_identical())
+
+
+def test_a_kill_9_of_a_sidecar_its_sshd_or_its_rsync_under_load_loses_nothing(
+    site: Site, record_property: Callable[[str, object], None]
+) -> None:
+    kills.rounds(Writers(site), KILLS, "containers", record_property)
 
 
 def test_a_sidecar_that_is_told_to_stop_sends_what_is_pending_and_ends_with_0(site: Site) -> None:
