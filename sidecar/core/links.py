@@ -51,6 +51,11 @@ class Resolver:
                 rest = more + rest
         return None if rest else [*passed, at]
 
+    def leads_over(self, link: RelPath) -> list[RelPath]:
+        """The `targets` of the symlink that the index has at `link`; none if it has none there, or one that leaves."""
+        target = self._link_at(link)
+        return [] if target is None else self.targets(link, target) or []
+
     def _start(self, link: RelPath, target: bytes) -> tuple[RelPath, list[bytes]]:
         if not target.startswith(b"/"):
             return paths.parent(link), target.split(b"/")

@@ -1,7 +1,7 @@
 """From a dirty path to a row: what a local writer did becomes a version."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from sidecar.core import observe, paths
@@ -37,24 +37,24 @@ class Absorber:
     """looks that found nothing new: echoes among them"""
     _left: dict[int, Row] = dataclasses.field(default_factory=dict)
 
-    def absorb(self, dirty: Iterable[RelPath]) -> dict[RelPath, Trouble]:
+    def absorb(self, dirty: Iterable[RelPath], looked: Mapping[RelPath, Stat] | None = None) -> dict[RelPath, Trouble]:
         """Look at every path and write what changed. Returns the paths that could not be looked at, with InUse or
-        Unreachable.
+        Unreachable; with `looked`, InUse are also those that are no longer as they were then.
 
         What is there comes first, ancestors before it; then symlinks, which lead to it; then what has gone, so that a
         rename is told from a deletion, and a release leaves after `current` does.
         """
         troubles: dict[RelPath, Trouble] = {}
-        looked = [(path, self._kind(path, troubles)) for path in dirty]
-        for path, kind in looked:
+        kinds = [(path, self._kind(path, troubles)) for path in dirty]
+        for path, kind in kinds:
             if kind in {Kind.FILE, Kind.DIR}:
-                self._tried(path, troubles)
-        for path, kind in looked:
+                self._tried(path, troubles, looked)
+        for path, kind in kinds:
             if kind is Kind.SYMLINK:
-                self._tried(path, troubles)
-        gone = [path for path, kind in looked if kind is Kind.TOMBSTONE]
+                self._tried(path, troubles, looked)
+        gone = [path for path, kind in kinds if kind is Kind.TOMBSTONE]
         for path in sorted(gone, key=paths.depth, reverse=True):
-            self._tried(path, troubles)
+            self._tried(path, troubles, looked)
         return troubles
 
     def _kind(self, path: RelPath, troubles: dict[RelPath, Trouble]) -> Kind | None:
@@ -65,21 +65,24 @@ class Absorber:
             return None
         return stat.kind if stat is not None else Kind.TOMBSTONE
 
-    def _tried(self, path: RelPath, troubles: dict[RelPath, Trouble]) -> None:
+    def _tried(self, path: RelPath, troubles: dict[RelPath, Trouble], looked: Mapping[RelPath, Stat] | None) -> None:
         try:
-            self.refresh(path)
+            self.refresh(path, None if looked is None else looked[path])
         except Surprise:
             troubles[path] = InUse(path)
         except (InUse, Unreachable) as error:
             troubles[path] = error
 
-    def refresh(self, path: RelPath) -> Row:
+    def refresh(self, path: RelPath, looked: Stat | None = None) -> Row:
         """The row of `path` as the disk has it now, after a local change, if there was one, is written.
 
         Raises:
-            InUse: the file is being written; Unreachable: it cannot be read; Surprise: it changes under our eyes.
+            InUse: the file is being written; Unreachable: it cannot be read; Surprise: it changes under our eyes, or is
+                no longer as it was `looked` at.
         """
         row, stat = self.replica.row(path), self.replica.disk.look(path)
+        if looked is not None and stat != looked:
+            raise Surprise
         change = observe.compare(row, stat)
         if change is Change.NONE:
             self.unchanged += 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
@@ -14,9 +15,10 @@ from sidecar.core.ports import InUse, Unreachable
 from sidecar.engine.absorb import Absorber, Trouble
 from sidecar.engine.dirty import Dirty
 from sidecar.engine.disk import RootDisk
+from sidecar.engine.hashing import Hashing
 from sidecar.errors import NeedsHelp, Retryable
 from sidecar.fs import limits
-from sidecar.fs.faults import Denied, Raced, Special
+from sidecar.fs.faults import Denied, Special
 from sidecar.fs.root import WebRoot
 from sidecar.fs.walk import walk
 from sidecar.fs.watch import Reason, Watcher
@@ -34,8 +36,8 @@ TROUBLE_AGAIN: Final = 10.0
 """The same for a path that cannot be read."""
 INDEX_AGAIN: Final = 2.0
 """The same while the index cannot be written (a full disk)."""
-LARGE_HASH: Final = 4 << 20
-"""Files from this size on are hashed off the loop (bytes)."""
+LOOKS: Final = 4
+"""So often symlinks are looked at in a turn, until no other one was made meanwhile."""
 
 
 def too_many_events() -> str:
@@ -62,6 +64,7 @@ class Watching:
         mend: called before paths are looked at: finishes what a failed transaction left.
         rows_lost: called when a transaction failed in which rows were told of.
         absorbed: called after every slice, when rows may have changed.
+        leads_over: every path that a symlink leads to, as its row has it.
     """
 
     def __init__(
@@ -79,12 +82,13 @@ class Watching:
         mend: Callable[[], None],
         rows_lost: Callable[[], None],
         absorbed: Callable[[], None],
+        leads_over: Callable[[RelPath], list[RelPath]],
     ) -> None:
         self._root = root
         self._index = index
         self._watcher = watcher
         self._absorber = absorber
-        self._disk = disk
+        self._hashing = Hashing(root, index, disk)
         self._metrics = metrics
         self._excluded = excluded
         self._overflowed = overflowed
@@ -92,9 +96,9 @@ class Watching:
         self._mend = mend
         self._rows_lost = rows_lost
         self._absorbed = absorbed
+        self._leads_over = leads_over
         self._wake = asyncio.Event()
         self._more = False
-        self._hashing: set[asyncio.Task[RelPath | None]] = set()
         self._begun = 0
         self._ended = 0
         self._turned = asyncio.Event()
@@ -125,22 +129,18 @@ class Watching:
     @property
     def busy(self) -> bool:
         """Is something marked or being hashed? What somebody has open, or cannot be read, does not count."""
-        return bool(self.dirty.paths or self._hashing or self._more or self._begun > self._ended)
+        return bool(self.dirty.paths or self._hashing.tasks or self._more or self._begun > self._ended)
 
     async def caught_up(self) -> None:
         """Returns when everything that was written before the call has been looked at.
 
         What somebody has open then, or cannot be read, is left out.
         """
-        while True:
-            self._read()
-            await asyncio.sleep(0)
-            if not self._more:
-                break
-        hashing = tuple(self._hashing)
+        await self._read_all()
+        hashing = tuple(self._hashing.tasks)
         await self.looked_at()
-        if hashing or self._hashing:
-            await asyncio.wait({*hashing, *self._hashing})
+        if hashing or self._hashing.tasks:
+            await asyncio.wait({*hashing, *self._hashing.tasks})
             await self.looked_at()
 
     def unreadable(self) -> list[tuple[RelPath, Unreachable]]:
@@ -170,6 +170,13 @@ class Watching:
         if seen.more:
             asyncio.get_running_loop().call_soon(self._read)
         self._wake.set()
+
+    async def _read_all(self) -> None:
+        """Read the events of all that was done before the call."""
+        self._read()
+        while self._more:
+            await asyncio.sleep(0)
+            self._read()
 
     def _mark_beneath(self, directory: RelPath) -> None:
         for part in walk(self._root, self._excluded, directory):
@@ -201,28 +208,52 @@ class Watching:
         """Absorb all that is marked now, in the order that a visitor of a peer needs: rows get their seq in it.
 
         A symlink was made after what it leads to, a deletion after the symlink that made it safe; their events come in
-        one queue, but a look tells what is there now, not what was there at the event. So: look, then read the events
-        of everything that was made before that look, then absorb what is there, then symlinks, then deletions.
+        one queue, but a look tells what is there now, not what was there at the event. So what is there comes first.
         """
         self._begun += 1
         turn = Turn()
         await self._sort(self.dirty.take(), turn)
-        if turn.links or turn.gone:
-            self._read()
-            late = Turn()
-            await self._sort(self.dirty.take(), late)
-            turn.there += late.there
-            turn.hashing += late.hashing
-            self.mark([*late.links, *late.gone])
         await self._absorb_slices(turn.there)
         if turn.links or turn.gone:
-            await self._hashed(turn.hashing)
-            await self._absorb_slices(self._still(turn.links))
-            await self._absorb_slices(self._still(dict.fromkeys(turn.gone)))
+            await self._links_and_gone(turn)
         self._turning = frozenset()
         self._ended = self._begun
         ended, self._turned = self._turned, asyncio.Event()
         ended.set()
+
+    async def _links_and_gone(self, turn: Turn) -> None:
+        """Look at symlinks, absorb all that was made before that look, then the symlinks as they were then, then what
+        has gone. A symlink that has changed since comes again, and what it led to waits for that.
+        """
+        links, seen, late = list(turn.links), Turn(), Turn()
+        for _ in range(LOOKS):
+            seen, late = Turn(hashing=turn.hashing), Turn(hashing=turn.hashing)
+            await self._sort(links, seen)
+            await self._read_all()
+            await self._sort(self.dirty.take(), late)
+            await self._absorb_slices(seen.there + late.there)
+            await self._hashed(turn.hashing)
+            turn.hashing.clear()
+            turn.gone += seen.gone
+            self.mark(late.gone)
+            if not late.links:
+                break
+            links = list({**seen.links, **late.links})
+        later = [*late.links, *await self._absorb_links(seen.links)]
+        over = [path for link in later for path in self._leads_over(link)]
+        waiting = [path for path in turn.gone if any(_on_one_way(path, other) for other in over)]
+        self.mark([*later, *waiting])
+        gone = dict.fromkeys(turn.gone)
+        await self._absorb_slices(self._still_gone(path for path in gone if path not in self.dirty.paths))
+
+    async def _absorb_links(self, looked: dict[RelPath, Stat]) -> list[RelPath]:
+        """Those that are as they were when they were looked at; returns the others."""
+        paths, later = list(looked), list[RelPath]()
+        for start in range(0, len(paths), SLICE):
+            later += self.absorb(paths[start : start + SLICE], looked)
+            self._absorbed()
+            await asyncio.sleep(0)
+        return later
 
     async def _sort(self, marked: list[RelPath], turn: Turn) -> None:
         self._turning |= frozenset(marked)
@@ -243,13 +274,20 @@ class Watching:
             turn.gone.append(path)
         elif stat.kind is Kind.SYMLINK:
             turn.links[path] = stat
-        elif stat.kind is Kind.FILE and stat.size >= LARGE_HASH and not self._is_known(path, stat):
-            task = asyncio.ensure_future(self._hash(path))
-            self._hashing.add(task)
-            task.add_done_callback(self._hashing.discard)
+        elif self._hashing.needed(path, stat):
+            task = self._hashing.start(path)
+            task.add_done_callback(functools.partial(self._hash_ended, path))
             turn.hashing.append(task)
         else:
             turn.there.append(path)
+
+    def _hash_ended(self, path: RelPath, task: asyncio.Task[RelPath | None]) -> None:
+        if not task.cancelled() and task.exception() is None:
+            if task.result() is None:
+                self.dirty.put_off(path, LOOK_AGAIN)
+            else:
+                self.mark([path])
+        self._wake.set()
 
     async def _absorb_slices(self, paths: list[RelPath]) -> None:
         for start in range(0, len(paths), SLICE):
@@ -263,19 +301,19 @@ class Watching:
             done = await asyncio.gather(*hashing, return_exceptions=True)
             await self._absorb_slices([path for path in done if isinstance(path, bytes)])
 
-    def _still(self, looked: Mapping[RelPath, Stat | None]) -> list[RelPath]:
-        """Those that are as they were when they were looked at; the others come again, in their order."""
-        same: list[RelPath] = []
-        for path, stat in looked.items():
+    def _still_gone(self, looked: Iterable[RelPath]) -> list[RelPath]:
+        """Those that have not come back since they were looked at; the others come again, in their order."""
+        gone: list[RelPath] = []
+        for path in looked:
             try:
-                unchanged = self._root.lstat(path) == stat
+                back = self._root.lstat(path) is not None
             except (Denied, Special):
-                unchanged = True
-            if unchanged:
-                same.append(path)
-            else:
+                back = False
+            if back:
                 self.mark([path])
-        return same
+            else:
+                gone.append(path)
+        return gone
 
     async def in_order(self, paths: Iterable[RelPath]) -> None:
         """Returns when a peer's entries may land here: what landing would look at out of turn was looked at before."""
@@ -297,8 +335,8 @@ class Watching:
         while self._ended < min(enough, self._begun + bool(self.dirty.paths)):
             await self._turned.wait()
 
-    def absorb(self, paths: list[RelPath]) -> None:
-        """Look at these paths now, in one transaction.
+    def absorb(self, paths: list[RelPath], looked: Mapping[RelPath, Stat] | None = None) -> list[RelPath]:
+        """Look at these paths now, in one transaction; with `looked`, absorb what is as it was then. Returns the rest.
 
         Raises:
             Retryable, NeedsHelp: nothing can be written in the first scan; later, the paths wait instead.
@@ -307,18 +345,19 @@ class Watching:
         try:
             self._mend()
             with self._index.transaction(), self._root.holding():
-                troubles = self._absorber.absorb(paths)
+                troubles = self._absorber.absorb(paths, looked)
         except (Retryable, NeedsHelp) as error:
             if self._absorber.finding or isinstance(error, IndexDamaged):
                 raise
             self._wait(paths, str(error))
-            return
+            return paths
         self.problem = ""
         for path in paths:
             if path not in troubles:
                 self.troubles.pop(path, None)
         for path, trouble in troubles.items():
             self._put_off(path, trouble)
+        return list(troubles)
 
     def _wait(self, paths: list[RelPath], problem: str) -> None:
         if not self.problem:
@@ -337,24 +376,7 @@ class Watching:
         self.troubles[path] = trouble
         self.dirty.put_off(path, TROUBLE_AGAIN)
 
-    # -- large files
 
-    def _is_known(self, path: RelPath, stat: Stat) -> bool:
-        row = self._index.get(path)
-        return (row is not None and row.stat == stat) or self._disk.is_hashed(path, stat)
-
-    async def _hash(self, path: RelPath) -> RelPath | None:
-        """Make the hash of a large file off the loop; the path, to be absorbed now, or None: later."""
-        try:
-            if self._root.is_open_for_writing(path):
-                self.dirty.put_off(path, LOOK_AGAIN)
-                return None
-            stat, digest = await asyncio.to_thread(self._root.hash, path)
-        except (Raced, Denied, Special):
-            self.dirty.put_off(path, LOOK_AGAIN)
-            return None
-        finally:
-            self._wake.set()
-        self._disk.hashed(path, stat, digest)
-        self.mark([path])
-        return path
+def _on_one_way(path: RelPath, other: RelPath) -> bool:
+    """Is one of them the other, or a directory above it?"""
+    return path == other or path.startswith(other + b"/") or other.startswith(path + b"/")

@@ -7,11 +7,13 @@ need not be allowed to look into the engine's directories, and the volumes can b
 import contextlib
 import functools
 import http.client
+import json
 import os
 import secrets
 import socket
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -258,11 +260,22 @@ def remove(client: docker.DockerClient, project: str) -> None:
 
 
 @contextlib.contextmanager
-def two_regions() -> Iterator[Project]:
-    """The project of compose/, up and well; nothing of it is left afterwards."""
+def two_regions(settings: Mapping[str, str] | None = None) -> Iterator[Project]:
+    """The project of compose/, up and well; nothing of it is left afterwards.
+
+    Args:
+        settings: variables that both sidecars get besides.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as more:
+        json.dump({"services": {f"{name}-sidecar": {"environment": settings or {}} for name in _REGIONS}}, more)
+        more.flush()
+        yield from _two_regions(more.name)
+
+
+def _two_regions(more: str) -> Iterator[Project]:
     name, ports = new_project(), free_ports(4)
     image, _, version = IMAGE.rpartition(":")
-    compose = _Compose(HERE / "compose", compose_file_name="compose.yaml")
+    compose = _Compose(HERE / "compose", compose_file_name=["compose.yaml", more])
     compose.variables = {
         "COMPOSE_PROJECT_NAME": name,
         "GEOROOT_IMAGE": image,

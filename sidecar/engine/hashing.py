@@ -1,0 +1,48 @@
+"""Large files of the web root are hashed off the loop, before they are absorbed."""
+
+import asyncio
+from typing import Final
+
+from sidecar.core.entry import Kind, Stat
+from sidecar.core.paths import RelPath
+from sidecar.engine.disk import RootDisk
+from sidecar.fs.faults import Denied, Raced, Special
+from sidecar.fs.root import WebRoot
+from sidecar.index.store import Index
+
+LARGE: Final = 4 << 20
+"""Files from this size on are hashed off the loop (bytes)."""
+
+
+class Hashing:
+    """Each hash is a task that ends with the path, to be absorbed now, or with None: it has to be looked at again."""
+
+    def __init__(self, root: WebRoot, index: Index, disk: RootDisk) -> None:
+        self._root = root
+        self._index = index
+        self._disk = disk
+        self.tasks: set[asyncio.Task[RelPath | None]] = set()
+
+    def needed(self, path: RelPath, stat: Stat) -> bool:
+        """Is it a large file whose hash nobody knows?"""
+        if stat.kind is not Kind.FILE or stat.size < LARGE:
+            return False
+        row = self._index.get(path)
+        return not ((row is not None and row.stat == stat) or self._disk.is_hashed(path, stat))
+
+    def start(self, path: RelPath) -> asyncio.Task[RelPath | None]:
+        """Begin to hash the file at `path`."""
+        task = asyncio.ensure_future(self._hash(path))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    async def _hash(self, path: RelPath) -> RelPath | None:
+        try:
+            if self._root.is_open_for_writing(path):
+                return None
+            stat, digest = await asyncio.to_thread(self._root.hash, path)
+        except (Raced, Denied, Special):
+            return None
+        self._disk.hashed(path, stat, digest)
+        return path

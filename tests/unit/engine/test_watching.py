@@ -1,0 +1,135 @@
+"""A deploy goes on while a node looks: in which order do rows come?"""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from sidecar.core import version as versions
+from sidecar.core.entry import Kind
+from sidecar.core.paths import RelPath
+from sidecar.engine.node import Node
+from sidecar.fs.root import WebRoot
+from sidecar.index.store import Index
+from sidecar.metrics import Metrics
+from tests.unit.engine.conftest import options
+
+CURRENT = RelPath(b"current")
+
+
+class Author:
+    """Works on the web root of a node that has not seen it yet."""
+
+    def __init__(self, html: Path) -> None:
+        self.html = html
+
+    def release(self, number: int) -> None:
+        """Fill a release, and lead `current` to it."""
+        page = self.html / "releases" / str(number) / "page"
+        page.parent.mkdir(parents=True)
+        page.write_text(str(number))
+        os.symlink(f"releases/{number}", self.html / "current.new")
+        (self.html / "current.new").rename(self.html / "current")
+
+    def remove(self, number: int) -> None:
+        shutil.rmtree(self.html / "releases" / str(number))
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
+    (tmp_path / "html").mkdir()
+    made = options(tmp_path)
+    root = WebRoot(made.root, made.state, made.inbox)
+    index = Index.open(Path(made.state) / "index.db", lambda: 1001)
+    index.start_run("boot", 1)
+    node = Node(made, root, index, Metrics(), "3.5.0")
+    await node.recover()
+    list(node.watcher.cover())
+    yield node
+    node.watcher.close()
+    index.close()
+    root.close()
+
+
+@pytest.fixture
+def author(node: Node) -> Author:
+    return Author(Path(node.root.path))
+
+
+async def turn(node: Node) -> None:
+    await node.watching._read_all()
+    await node.watching._turn()
+
+
+def meanwhile(node: Node, monkeypatch: pytest.MonkeyPatch, work: list[Callable[[], None]]) -> None:
+    """Each time that the node has looked, and is about to read events or to absorb symlinks, some work is done."""
+    absorb = node.watching._absorb_links
+
+    async def late(looked: dict[RelPath, object]) -> list[RelPath]:
+        if work:
+            work.pop(0)()
+        return await absorb(looked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(node.watching, "_absorb_links", late)
+
+
+def shown(node: Node) -> set[str]:
+    """The paths beneath releases/ that the index has, and where `current` leads."""
+    rows = [row for row in node.index.since(0, 1000) if row.stat is not None and row.stat.kind is Kind.FILE]
+    current = node.index.get(CURRENT)
+    best = versions.winner(current.version) if current is not None else None
+    return {row.path.decode() for row in rows} | ({best.target.decode()} if best is not None else set())
+
+
+async def test_a_release_goes_when_current_has_left_it(node: Node, author: Author) -> None:
+    author.release(1)
+    await turn(node)
+    assert {"releases/1/page", "releases/1"} == shown(node)
+    author.release(2)
+    author.remove(1)
+    await turn(node)
+    await turn(node)
+    assert {"releases/2/page", "releases/2"} == shown(node)
+
+
+async def test_what_current_led_to_waits_while_current_changes_under_our_eyes(
+    node: Node, author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author.release(1)
+    await turn(node)
+    author.release(2)
+    author.remove(1)
+    meanwhile(node, monkeypatch, [lambda: author.release(3)])
+    await turn(node)
+    assert {"releases/1/page", "releases/2/page", "releases/1"} == shown(node)
+    await turn(node)
+    await turn(node)
+    assert {"releases/2/page", "releases/3/page", "releases/3"} == shown(node)
+
+
+async def test_current_does_not_lead_to_what_was_not_looked_at(
+    node: Node, author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author.release(1)
+    meanwhile(node, monkeypatch, [lambda: author.release(2)])
+    await turn(node)
+    assert {"releases/1/page"} == shown(node)
+    await turn(node)
+    assert {"releases/1/page", "releases/2/page", "releases/2"} == shown(node)
+
+
+async def test_what_current_does_not_lead_to_waits_for_nothing(
+    node: Node, author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author.release(1)
+    author.release(2)
+    (author.html / "note").write_text("x")
+    await turn(node)
+    author.release(3)
+    (author.html / "note").unlink()
+    meanwhile(node, monkeypatch, [lambda: author.release(4)])
+    await turn(node)
+    assert "note" not in shown(node)
+    assert "releases/2" in shown(node)
