@@ -11,8 +11,8 @@ from sidecar.engine.orders import Approve, Reject, Rejected
 @ask.run_dir_option
 @click.argument("hold", metavar="ID")
 def approve(run_dir: str, hold: str) -> None:
-    """Let through what is held under ID, as `status` names it: scan, changes or trash."""
-    ask.post(run_dir, "/api/approve", Approve(hold))
+    """Let through what is held under ID, as `status` names it: scan, changes, trash or assert."""
+    ask.post(run_dir, "/api/approve", Approve(hold), ask.SLOW)
     say(f"approved: {plain(hold)}")
 
 
@@ -21,7 +21,7 @@ def approve(run_dir: str, hold: str) -> None:
 @click.argument("hold", metavar="ID")
 def reject(run_dir: str, hold: str) -> None:
     """Keep what is held under ID from being done: what is missing here (scan) comes back from the other regions; what a
-    region deleted or replaced (changes, trash) comes back there, as it is here."""
+    region deleted or replaced (changes, trash) comes back there, as it is here. An assertion (assert) is given up."""
     raw = ask.post(run_dir, "/api/reject", Reject(hold), ask.SLOW)
     count = ask.understood(run_dir, raw, Rejected).count
-    say(f"rejected: {plain(hold)}: {count} paths are to come back")
+    say(f"rejected: {plain(hold)}" + (f": {count} paths are to come back" if count else ""))

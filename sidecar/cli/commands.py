@@ -7,6 +7,7 @@ import click
 from sidecar import VERSION
 from sidecar.cli import exits, healthcheck
 from sidecar.cli.approve import approve, reject
+from sidecar.cli.claim import claim
 from sidecar.cli.conflicts import conflicts
 from sidecar.cli.join import join
 from sidecar.cli.keygen import keygen
@@ -32,7 +33,7 @@ def _healthcheck() -> int:
     return healthcheck.main([])
 
 
-for _command in (run, status, keygen, join, approve, reject, pause, resume, wait, conflicts, trash, restore):
+for _command in (run, status, keygen, join, claim, approve, reject, pause, resume, wait, conflicts, trash, restore):
     sidecar.add_command(_command)
 
 

@@ -24,7 +24,8 @@ class Hold:
     """One hold: how many `paths` it concerns, of which region ("": this node, or all), since when (unix seconds).
 
     `size`: of the path for which the trash had no room, in bytes. `rejected`: a person wants what is here to win; it
-    ends when the region has offered everything again.
+    ends when the region has offered everything again. Of an assertion: the path that it is `beneath` ("": the whole
+    root), and how many paths that are `gone` it deletes elsewhere.
     """
 
     kind: HoldKind
@@ -33,6 +34,8 @@ class Hold:
     since: float
     size: int = 0
     rejected: bool = False
+    beneath: bytes = b""
+    gone: int = 0
 
     @property
     def why(self) -> str:
@@ -48,6 +51,10 @@ class Hold:
                 return f"{self.paths} deletions or replacements came, most of the web root{self._of}"
             case HoldKind.TRASH:
                 return f"{self.paths} replacements{self._of} would make the trash of this hour larger than trash_max"
+            case HoldKind.ASSERT:
+                where = f" of {self.beneath.decode('utf-8', 'backslashreplace')}" if self.beneath else ""
+                deleted = f", {self.gone} that are gone here be deleted there" if self.gone else ""
+                return f"{self.paths} paths{where} are to win in every region as they are here{deleted}"
 
     @property
     def _of(self) -> str:
@@ -151,6 +158,17 @@ class Holds:
         self._released(kind)
         return True
 
+    def claim(self, beneath: RelPath, here: int, gone: int) -> Hold:
+        """A person wants this to win everywhere, and is asked once more; it takes the place of an earlier wish."""
+        self.active.pop(HoldKind.ASSERT, None)
+        hold = Hold(HoldKind.ASSERT, here, "", time.time(), beneath=beneath, gone=gone)
+        self._add(hold)
+        return hold
+
+    def claimed(self) -> None:
+        """It was done, or will not be."""
+        self._end(HoldKind.ASSERT)
+
     def gone(self) -> frozenset[RelPath] | None:
         """What the hold of a scan is about: nothing without one, None until the first scan of this run is over."""
         return self._gone if HoldKind.SCAN in self.active else frozenset()
@@ -202,10 +220,13 @@ class Holds:
 
     def _begin(self, kind: HoldKind, region: str, size: int = 0) -> Hold:
         if kind not in self.active:
-            self.active[kind] = Hold(kind, 0, region, time.time(), size)
-            log.warning("held until it is approved", hold=kind.value, peer=region)
-            self._keep()
+            self._add(Hold(kind, 0, region, time.time(), size))
         return self.active[kind]
+
+    def _add(self, hold: Hold) -> None:
+        self.active[hold.kind] = hold
+        log.warning("held until it is approved", hold=hold.kind.value, peer=hold.region)
+        self._keep()
 
     def _one_more(self, kind: HoldKind) -> str:
         self.active[kind].paths += 1
@@ -231,9 +252,10 @@ class Holds:
         except (OSError, msgspec.MsgspecError):
             kept = []
         rows = len(self._index.flagged(Flag.HELD))
-        of_peers = [hold for hold in kept if hold.kind is not HoldKind.SCAN]
+        ours = [hold for hold in kept if hold.kind in {HoldKind.SCAN, HoldKind.ASSERT}]
+        of_peers = [hold for hold in kept if hold not in ours]
         for hold in of_peers:
             hold.paths = rows
         if rows and not of_peers:
             return [*kept, Hold(HoldKind.CHANGES, rows, "", time.time())]
-        return kept if rows else [hold for hold in kept if hold.kind is HoldKind.SCAN]
+        return kept if rows else ours

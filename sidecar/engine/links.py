@@ -5,7 +5,7 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from typing import Any, Final
 
 import structlog
@@ -21,7 +21,7 @@ from sidecar.engine.node import Node
 from sidecar.engine.options import PeerOptions
 from sidecar.engine.outbound import Outbound
 from sidecar.engine.replica import Changed
-from sidecar.errors import GeorootError, ProtocolViolation, Retryable
+from sidecar.errors import GeorootError, NeedsHelp, ProtocolViolation, Retryable
 from sidecar.fs.durable import publish
 from sidecar.link.channel import Channel, open_control
 from sidecar.link.keys import InstalledKeys
@@ -246,6 +246,13 @@ class Links:
         self._node.joining.begun(region)
         self._node.met(inbound.peer)
         self.links[region].master.hurry()
+
+    def named(self, regions: Collection[str]) -> list[Link]:
+        """The links to these regions; none named: all. Raises NeedsHelp: there is no such peer."""
+        unknown = sorted(set(regions) - self.links.keys())
+        if unknown:
+            raise NeedsHelp(f"no such peer: {', '.join(unknown)}", f"the peers are {', '.join(self.links) or 'none'}")
+        return [link for region, link in self.links.items() if not regions or region in regions]
 
     def pause(self) -> None:
         """Cut every control channel and open none until `resume`, in the next run too."""

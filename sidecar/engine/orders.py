@@ -27,6 +27,12 @@ class Reject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Ident
 
 
+class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is at `path` and beneath it (empty: everything) is to win in every region."""
+
+    path: Path = b""
+
+
 class Wait(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Until everything written before is in these regions (none: in all), for `within` seconds at most."""
 
@@ -125,6 +131,15 @@ class Rejected(msgspec.Struct, frozen=True):
     """`count` paths are to come back."""
 
     count: int
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """Held under `id`: `here` paths with `size` bytes are to win, `gone` ones that are gone here to be deleted."""
+
+    id: str
+    here: int
+    size: int
+    gone: int
 
 
 class Compared(msgspec.Struct, frozen=True):

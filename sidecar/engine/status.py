@@ -28,6 +28,8 @@ class HoldKind(enum.Enum):
     """a peer deletes or replaces most of the tree"""
     TRASH = "trash"
     """the trash is full of what is younger than an hour: more cannot be replaced and kept"""
+    ASSERT = "assert"
+    """a person wants what lies here to win in every region, and has not approved yet what that means"""
 
 
 class PathProblem(msgspec.Struct, frozen=True):

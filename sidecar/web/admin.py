@@ -18,6 +18,8 @@ from aiohttp.typedefs import Handler
 from sidecar.engine.orders import (
     LISTED,
     Approve,
+    Claim,
+    Claimed,
     Conflicts,
     Failure,
     Join,
@@ -53,8 +55,11 @@ Route = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Orders(Protocol):
     """What a node does when it is asked to (see `engine.commands`); each may raise GeorootError."""
 
-    def approve(self, hold: str) -> None:
+    async def approve(self, hold: str) -> None:
         """What is held goes on."""
+
+    async def claim(self, path: bytes) -> Claimed:
+        """What lies here is to win everywhere."""
 
     async def reject(self, hold: str) -> Rejected:
         """What is held is not done."""
@@ -95,6 +100,7 @@ def admin(node: Reported, orders: Orders) -> web.Application:
     app = web.Application(middlewares=[_failures], client_max_size=MOST)
     add_reads(app, node)
     app.router.add_post("/api/approve", _approve(orders))
+    app.router.add_post("/api/assert", _claim(orders))
     app.router.add_post("/api/reject", _reject(orders))
     app.router.add_post("/api/pause", _plain(orders.pause))
     app.router.add_post("/api/resume", _plain(orders.resume))
@@ -121,8 +127,15 @@ def _plain(order: Callable[[], None]) -> Route:
 
 def _approve(orders: Orders) -> Route:
     async def answer(request: web.Request) -> web.Response:
-        orders.approve((await _body(request, Approve)).id)
+        await orders.approve((await _body(request, Approve)).id)
         return _json({})
+
+    return answer
+
+
+def _claim(orders: Orders) -> Route:
+    async def answer(request: web.Request) -> web.Response:
+        return _json(await orders.claim((await _body(request, Claim)).path))
 
     return answer
 

@@ -517,6 +517,63 @@ def test_what_the_trash_has_no_room_for_is_held(unstarted: Regions) -> None:
     assert 5 == len(trashed(ams))
 
 
+# -- a root that wins everywhere
+
+
+def test_a_backup_that_was_unpacked_wins_everywhere_once_that_is_approved(pair: Regions) -> None:
+    msk, ams = sides(pair)
+    fill(msk, 40, "old")
+    (msk.html / "dir").mkdir()
+    (msk.html / "dir" / "leaf").write_text("old leaf")
+    backup = texts_of_files(msk)
+    pair.wait_identical()
+    for number in range(0, 40, 2):
+        (ams.html / f"page-{number}").write_text("newer in ams")
+    (ams.html / "later").write_text("newer in ams")
+    pair.wait_identical()
+    msk.stop()
+    ams.kill()
+    shutil.rmtree(msk.html)
+    (msk.html / "dir").mkdir(parents=True)
+    at = time.time_ns() - 10**15
+    for name, text in backup.items():
+        (msk.html / name).write_text(text)
+        os.utime(msk.html / name, ns=(at, at))
+    for name in ("index.db", "index.db-wal", "index.db-shm"):
+        (msk.state / name).unlink(missing_ok=True)
+    msk.start()
+    wait_for(lambda: msk.status().get("state") == "finding", "an old copy with a new index waits for the other")
+    said = done(msk.command("assert")).out
+    assert "42 paths (" in said and "sidecar approve assert" in said
+    msk.kill()
+    msk.start()
+    wait_held(msk, "assert")
+    assert 1 == msk.command("approve", "scan").code
+    assert "approved: assert\n" == done(msk.command("approve", "assert")).out
+    assert set() == held(msk)
+    ams.start()
+    pair.wait_identical()
+    after = backup | {"later": "newer in ams"}
+    assert [after, after] == [texts_of_files(one) for one in pair.all]
+    (msk.html / "dir" / "leaf").unlink()
+    assert "dir/leaf" not in pair.wait_identical()
+
+
+def test_what_is_gone_here_is_deleted_elsewhere_by_an_assertion(pair: Regions) -> None:
+    msk, ams, _ = emptied(pair)
+    (msk.html / "page-1").write_text("from the backup")
+    wait_for(lambda: "from the backup" == (ams.html / "page-1").read_text(), "what is written goes as ever")
+    assert "are to be deleted there" in done(msk.command("assert", "dir")).out
+    assert "rejected: assert\n" == done(msk.command("reject", "assert")).out
+    assert {"scan"} == held(msk)
+    assert "1 paths (15 B)" in done(msk.command("assert")).out
+    done(msk.command("approve", "assert"))
+    assert {"page-1"} == set(pair.wait_identical())
+    wait_held(msk)
+    ran = msk.command("assert", "nowhere")
+    assert (1, "sidecar: nowhere: nothing lies there; see `sidecar restore`\n") == (ran.code, ran.err)
+
+
 # -- a web root that is another one
 
 

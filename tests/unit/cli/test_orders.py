@@ -49,6 +49,8 @@ def asked(run_dir: Path, sidecar: Sidecar, orders: FakeOrders) -> Asker:
     ("line", "order"),
     [
         ("approve scan", ("approve", "scan")),
+        ("assert", ("assert", b"")),
+        ("assert dir/page", ("assert", b"dir/page")),
         ("reject scan", ("reject", "scan")),
         ("pause", ("pause",)),
         ("resume", ("resume",)),
@@ -169,6 +171,16 @@ async def test_what_is_held_alone_has_a_code_of_its_own(asked: Asker, orders: Fa
     assert 1 == (await asked("wait")).code
 
 
+async def test_an_assertion_says_what_it_means_and_how_to_go_on(asked: Asker, orders: FakeOrders) -> None:
+    assert [
+        "120 paths (2.0 KiB) are to win in every region as they are here",
+        "3 paths that are gone here are to be deleted there",
+        "held: `sidecar approve assert` does it, `sidecar reject assert` gives it up",
+    ] == (await asked("assert")).out.splitlines()
+    orders.gone = 0
+    assert 2 == (await asked("assert")).out.count("\n")
+
+
 async def test_what_is_rejected_is_counted(asked: Asker) -> None:
     assert "rejected: scan: 62 paths are to come back\n" == (await asked("reject", "scan")).out
 
@@ -230,6 +242,7 @@ async def test_what_is_restored_is_named_and_what_is_not_fails(asked: Asker, ord
     "line",
     [
         "approve scan",
+        "assert",
         "reject scan",
         "join --prefer a --yes",
         "pause",

@@ -155,7 +155,7 @@ def test_an_approval_is_for_all_that_the_peer_has_and_no_longer(site: Site) -> N
 
 
 def test_what_is_not_held_cannot_be_approved(site: Site) -> None:
-    assert [False, False, False] == [site.holds().approve(kind) for kind in HoldKind]
+    assert not any(site.holds().approve(kind) for kind in HoldKind)
     assert [] == site.released
 
 
@@ -246,3 +246,15 @@ def test_what_a_scan_missed_is_asked_for_again(site: Site) -> None:
     assert site.holds().gone() is None, "the first scan of the next run has to tell"
     holds.brought_back()
     assert not holds.active and not holds.withheld(there[0]) and not site.holds().active
+
+
+def test_what_is_to_win_everywhere_is_held_until_it_is_done_or_given_up(site: Site) -> None:
+    holds = site.holds()
+    holds.claim(RelPath(b"dir"), 3, 0)
+    holds.claim(RelPath(b"dir/sub"), 5, 2)
+    for one in (holds, site.holds()):
+        (hold,) = one.active.values()
+        assert (HoldKind.ASSERT, b"dir/sub", 5, 2) == (hold.kind, hold.beneath, hold.paths, hold.gone)
+        assert "5 paths of dir/sub are to win in every region as they are here, 2 that are gone" in hold.why
+    holds.claimed()
+    assert not holds.active and not site.holds().active and [] == site.released

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from sidecar.engine.orders import (
     Behind,
+    Claimed,
     Compared,
     ConflictItem,
     Conflicts,
@@ -157,6 +158,7 @@ class FakeOrders:
         self.behind: tuple[Behind, ...] = ()
         self.listed = Conflicts((CONFLICT,), 1)
         self.left = Trash((TRASHED,))
+        self.gone = 3
         self.lost: bytes = b"what lost"
         self.joined = Joined((MET,), done=True)
         self.restored = Restored(1, (b"page",), 0, ())
@@ -166,8 +168,12 @@ class FakeOrders:
         if self.problem is not None:
             raise self.problem
 
-    def approve(self, hold: str) -> None:
+    async def approve(self, hold: str) -> None:
         self._note("approve", hold)
+
+    async def claim(self, path: bytes) -> Claimed:
+        self._note("assert", path)
+        return Claimed("assert", 120, 2048, self.gone)
 
     async def reject(self, hold: str) -> Rejected:
         self._note("reject", hold)

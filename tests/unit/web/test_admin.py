@@ -20,6 +20,7 @@ from tests.unit.web.fakes import LATE, FakeNode, FakeOrders
 GETS = ("/api/conflicts", "/api/conflict?path=cA==", "/api/trash")
 POSTS = (
     "/api/approve",
+    "/api/assert",
     "/api/reject",
     "/api/pause",
     "/api/resume",
@@ -80,6 +81,8 @@ def b64(path: bytes) -> str:
     ("route", "body", "asked"),
     [
         ("approve", {"id": "scan"}, ("approve", "scan")),
+        ("assert", {}, ("assert", b"")),
+        ("assert", {"path": b64(b"a/b")}, ("assert", b"a/b")),
         ("reject", {"id": "scan"}, ("reject", "scan")),
         ("pause", None, ("pause",)),
         ("resume", b"", ("resume",)),

@@ -47,6 +47,7 @@ def test_every_gauge_is_read_off_the_status() -> None:
         'georoot_holds{hold="scan"}': 0,
         'georoot_holds{hold="changes"}': 0,
         'georoot_holds{hold="trash"}': 0,
+        'georoot_holds{hold="assert"}': 0,
         "georoot_volume_free_bytes": 21 << 30,
         "georoot_watched_directories": 56,
         "georoot_unwatched_directories": 0,

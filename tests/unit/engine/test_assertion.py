@@ -1,0 +1,72 @@
+"""What lies in a real root is written over all heads, what is gone is deleted; what is not asked for stays."""
+
+import asyncio
+from pathlib import Path
+
+from sidecar.core import version as versions
+from sidecar.core.entry import Dot, Flag, Head, Kind, Row, marked
+from sidecar.core.paths import ROOT, RelPath
+from sidecar.engine.assertion import Assertion, Extent
+from sidecar.engine.node import Node
+from tests.unit.core.facts import THEIRS, file
+from tests.unit.engine.conftest import Starter
+
+NAMES = ("dir", "dir/page", "dir/gone", "conflict", "found")
+
+
+def made(node: Node) -> Assertion:
+    """A tree, of which one path is gone and withheld, one has a losing head, and one is only found."""
+    root = Path(node.root.path)
+    (root / "dir").mkdir()
+    for name in NAMES[1:]:
+        (root / name).write_text(name)
+    node.watching.absorb([RelPath(name.encode()) for name in NAMES])
+    row = node.index.get(RelPath(b"conflict"))
+    found = node.index.get(RelPath(b"found"))
+    assert row is not None and found is not None
+    with node.index.transaction():
+        lost = Head(Dot(5, THEIRS), Kind.FILE, 1, 7, 0o644, file(5).hash)
+        node.index.put(Row(row.path, versions.beside(row.version, lost), row.stat, row.hash))
+        node.index.put(Row(found.path, stat=found.stat, hash=found.hash, flags=Flag.FOUND))
+    (root / "dir/gone").unlink()
+    node.holds.scan([RelPath(b"dir/gone")], 1000)
+    return Assertion(node.index, node.replica, node.absorber, node.landing)
+
+
+def kinds(node: Node) -> dict[str, list[Kind]]:
+    return {row.path.decode(): [head.kind for head in row.version.heads] for row in node.index.beneath(ROOT)}
+
+
+def test_all_that_is_here_wins_and_what_is_gone_goes(start: Starter) -> None:
+    node = start()
+    assertion, size = made(node), sum(len(name) for name in ("dir/page", "conflict", "found"))
+    seen = {row.path: row.version for row in node.index.beneath(ROOT)}
+    assert Extent(4, size, 1) == asyncio.run(assertion.extent(ROOT))
+    assert Extent(2, len("dir/page"), 1) == asyncio.run(assertion.extent(RelPath(b"dir")))
+    before = node.index.max_seq()
+    asyncio.run(assertion.write(ROOT))
+    assert {
+        "dir": [Kind.DIR],
+        "dir/page": [Kind.FILE],
+        "dir/gone": [Kind.TOMBSTONE],
+        "conflict": [Kind.FILE],
+        "found": [Kind.FILE],
+    } == kinds(node)
+    rows = node.index.since(before, 100)
+    written = [row.path for row in rows]
+    assert {name.encode() for name in NAMES} == set(written)
+    assert written.index(RelPath(b"dir")) < written.index(RelPath(b"dir/page"))
+    assert b"dir/gone" == written[-1]
+    for row in rows:
+        assert row.version == versions.merge(row.version, seen[row.path]) != seen[row.path]
+        assert (row.stat is None) == (row.path == b"dir/gone") and not marked(row.flags, Flag.FOUND)
+    assert Extent(4, size, 0) == asyncio.run(assertion.extent(ROOT))
+
+
+def test_what_is_elsewhere_is_left_alone(start: Starter) -> None:
+    node = start()
+    assertion = made(node)
+    before = node.index.max_seq()
+    asyncio.run(assertion.write(RelPath(b"dir/page")))
+    assert [b"dir/page"] == [row.path for row in node.index.since(before, 100)]
+    assert Extent() == asyncio.run(assertion.extent(RelPath(b"nowhere")))
