@@ -72,6 +72,13 @@ def losers(version: Version) -> tuple[Head, ...]:
     return tuple(h for h in version.heads if h.kind is not Kind.TOMBSTONE and h != best and not h.same_content(best))
 
 
+def without(version: Version, digest: bytes) -> Version:
+    """`version` as somebody knows it who has seen the losing heads with these bytes and does not list them any more:
+    whoever merges it forgets them too."""
+    gone = {head.dot for head in losers(version) if head.hash == digest}
+    return Version(version.vector, tuple(head for head in version.heads if head.dot not in gone))
+
+
 def newest(version: Version) -> int:
     """The highest counter in the vector (µs): when this path was last written by anybody."""
     return max((counter for _, counter in version.vector), default=0)

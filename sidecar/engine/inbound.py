@@ -157,8 +157,8 @@ class Inbound:
                 self._offers_end(self._region)
             case Compare():
                 self._answerer.asked(frame)
-            case Gone(path, _):
-                log.warning("the bytes of a losing version are gone everywhere", peer=self._region, path=path)
+            case Gone(path, digest):
+                self._landing.gone(self._region, paths.checked(path), digest)
             case Bye(reason):
                 raise Retryable(f"{self._region} closed the link: {reason}")
             case _:

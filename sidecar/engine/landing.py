@@ -19,6 +19,7 @@ from sidecar.engine.durability import Durability
 from sidecar.engine.identity import Identity
 from sidecar.engine.joining import Joining
 from sidecar.engine.land import Lander
+from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.replica import Replica
 from sidecar.fs import stage
 from sidecar.fs.faults import Denied, Unstaged
@@ -51,6 +52,7 @@ class Landing:
         rejects: does what is here win over what a region would do, where that is held?
         recover: writes the rows that a failed transaction left out though their renames were done.
         rows_lost: called when rows that the links were told of were taken back.
+        nowhere: hears what the peers have not got.
         in_order: awaited before entries land on paths, so that what was written here earlier is taken up before.
         attribute: called with the region on whose behalf rows change, "" when that ends.
         trouble: called with (path, hint) for what a peer sent and this node could not do; "" when it could.
@@ -72,6 +74,7 @@ class Landing:
         rejects: Callable[[str], bool],
         recover: Callable[[], object],
         rows_lost: Callable[[], None],
+        nowhere: Nowhere,
         in_order: Callable[[Iterable[RelPath]], Awaitable[None]],
         attribute: Callable[[str], None],
         trouble: Callable[[RelPath, str], None],
@@ -91,6 +94,7 @@ class Landing:
         self._recover = recover
         self._given: set[RelPath] = set()
         self._rows_lost = rows_lost
+        self._nowhere = nowhere
         self.in_order = in_order
         self.unfinished = False
         """a transaction failed with renames done: until `mend`, the rows tell less than the root shows"""
@@ -114,6 +118,11 @@ class Landing:
             self._given,
             self.joining.prefer,
         )
+
+    def gone(self, region: str, path: RelPath, digest: bytes) -> None:
+        """`region` has not got the bytes that it was asked for."""
+        with self._me.index.transaction():
+            self._nowhere.said(region, path, digest)
 
     async def durable(self) -> None:
         """Returns when everything landed so far survives a power loss."""

@@ -22,6 +22,7 @@ from sidecar.engine.housekeeping import YOUNG_US, Housekeeping
 from sidecar.engine.identity import Identity
 from sidecar.engine.joining import Joining
 from sidecar.engine.landing import Landing
+from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
 from sidecar.engine.options import Options
 from sidecar.engine.patience import Patience
@@ -130,6 +131,7 @@ class Node:
             rejects=self.holds.rejects,
             recover=self._recovery.run,
             rows_lost=self._rows_lost,
+            nowhere=Nowhere(self.replica, [peer.region for peer in options.peers]),
             in_order=self._in_order,
             attribute=self._attribute,
             trouble=self._trouble,

@@ -1,6 +1,7 @@
 """Thousands of short histories of three nodes: local writes, cut links, late and doubled frames, kills, skewed clocks.
+In every other one indexes are lost and volumes set back.
 
-Each history is made from a seed and must end with everything as `simworld.check` says. A failing seed is printed with
+Each history is made from a seed and must end with everything as `simcheck.check` says. A failing seed is printed with
 the smallest history that fails in the same way:
 
     .venv/bin/python -m pytest tests/simulation/test_histories.py                       1 500 histories

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from sidecar.core import observe, order, paths
+from sidecar.core import found, observe, order, paths
 from sidecar.core import plan as plans
 from sidecar.core import version as versions
 from sidecar.core.entry import Flag, Kind, Row, Stat, Version
@@ -19,9 +19,13 @@ from sidecar.core.lanes import LaneOrder
 from sidecar.core.outbox import Item, Outbox, Round
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.land import Lander
+from sidecar.engine.nowhere import Nowhere
+from sidecar.engine.offers import Finding
 from tests.support import deploys, histories
 from tests.support.memory_disk import MemoryDisk
-from tests.support.simlink import Link, Receiver, Sender
+from tests.support.siminbound import Receiver
+from tests.support.simlink import Link, Sender
+from tests.support.simnode import SimNode
 from tests.support.simworld import World
 
 HISTORIES: Final = 4000
@@ -202,6 +206,34 @@ def a_want_for_a_loser_is_settled(broken: pytest.MonkeyPatch) -> None:
     broken.setattr(Outbox, "known", known)
 
 
+def bytes_that_nobody_has_are_asked_for(broken: pytest.MonkeyPatch) -> None:
+    """A losing head whose bytes went with a volume is listed on."""
+    broken.setattr(Nowhere, "said", lambda nowhere, region, path, digest: False)
+
+
+# -- volumes
+
+
+def found_files_are_written(broken: pytest.MonkeyPatch) -> None:
+    """Found: what the first scan of a new index meets counts as written now."""
+    broken.setattr(SimNode, "_find", lambda node: node.absorb(list(node.dirty)))
+
+
+def found_files_are_edits(broken: pytest.MonkeyPatch) -> None:
+    """Found: a copy is an edit beside what the peers have, whatever its mtime is."""
+    broken.setattr(found, "judge", lambda row, incoming, now_us, prefer: found.Verdict.BESIDE)
+
+
+def found_files_do_not_wait(broken: pytest.MonkeyPatch) -> None:
+    """Found: what was found is written before every peer has answered."""
+    broken.setattr(Finding, "waits_for", lambda finding: [])
+
+
+def nobody_sees_that_a_volume_was_set_back(broken: pytest.MonkeyPatch) -> None:
+    """Rollback: no new epoch begins, so what is written after it is taken for what is known."""
+    broken.setattr("sidecar.engine.identity.rolled_back", lambda runs, max_seq, seen_run, seen_seq: False)
+
+
 BROKEN: Final[tuple[Break, ...]] = (
     plain_vectors,
     the_last_to_speak_wins,
@@ -224,12 +256,28 @@ BROKEN: Final[tuple[Break, ...]] = (
     renames_are_committed_one_by_one,
     a_want_for_a_loser_is_settled,
 )
+STRUCK: Final[tuple[Break, ...]] = (
+    bytes_that_nobody_has_are_asked_for,
+    found_files_are_written,
+    found_files_are_edits,
+    found_files_do_not_wait,
+    nobody_sees_that_a_volume_was_set_back,
+)
 
 
 @pytest.mark.parametrize("break_it", BROKEN, ids=lambda break_it: break_it.__name__)
 def test_a_history_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
-    break_it(monkeypatch)
-    finding = histories.first_failing(Link, range(HISTORIES))
+    found_by_history(break_it, histories.PLAIN, monkeypatch)
+
+
+@pytest.mark.parametrize("break_it", STRUCK, ids=lambda break_it: break_it.__name__)
+def test_a_history_with_faults_of_volumes_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    found_by_history(break_it, histories.STRUCK, monkeypatch)
+
+
+def found_by_history(break_it: Break, kind: int, broken: pytest.MonkeyPatch) -> None:
+    break_it(broken)
+    finding = histories.first_failing(Link, histories.seeds(kind, HISTORIES))
     assert finding is not None, f"{HISTORIES} histories find nothing wrong"
     print(f"found by history {finding[0]}: {finding[1][:160]}")  # noqa: T201 - what this test is for
 

@@ -93,8 +93,6 @@ class Deploys:
             if node in (link.one, link.other):
                 link.cut()
         node.start()
-        node.recover()
-        node.scan()
 
     def _visit(self, node: SimNode) -> None:
         current = node.disk.files.get(CURRENT)

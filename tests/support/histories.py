@@ -26,7 +26,24 @@ WEIGHTS: Final = (
     ("wait", 3),
     ("full", 1),
 )
-STEPS: Final = tuple(what for what, weight in WEIGHTS for _ in range(weight))
+VOLUMES: Final = (
+    *WEIGHTS,
+    ("snapshot", 4),
+    ("lose", 1),
+    ("old", 1),
+    ("roll", 3),
+    ("empty", 1),
+)
+
+
+def _each(weights: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    return tuple(what for what, weight in weights for _ in range(weight))
+
+
+STEPS: Final = (_each(WEIGHTS), _each(VOLUMES))
+PLAIN: Final = 0
+"""Histories whose seed leaves this remainder have no fault of a volume; the others have."""
+STRUCK: Final = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,7 +59,8 @@ def made(seed: int, nodes: int = NODES) -> History:
     chance = Random(seed)
     skews = tuple(chance.choice((0.0, 0.0, 0.5, -3600.0, 3600.0)) for _ in range(nodes))
     grain_ns = chance.choice((0, 4_000_000))
-    steps = [_step(chance, chance.choice(STEPS), nodes) for _ in range(chance.choice((8, 20, 40, 60)))]
+    kinds = STEPS[seed % len(STEPS)]
+    steps = [_step(chance, chance.choice(kinds), nodes) for _ in range(chance.choice((8, 20, 40, 60)))]
     for _ in range(chance.choice((0, 0, 1))):
         steps.insert(chance.randrange(len(steps)), _step(chance, "calm", nodes))
     if chance.random() < 0.3:
@@ -92,6 +110,11 @@ def smaller(history: History, fails: Callable[[History], bool]) -> History:
                 at += size
         size //= 2
     return history
+
+
+def seeds(kind: int, count: int) -> range:
+    """The first `count` seeds of one kind of histories."""
+    return range(kind, count * len(STEPS), len(STEPS))
 
 
 def first_failing(link: type[Link], seeds: range) -> tuple[int, str] | None:

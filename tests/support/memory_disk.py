@@ -63,6 +63,19 @@ class Kept:
         return Kept(set(self.conflicts), dict(self.trash))
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contents:
+    """All that lies on a volume but the index."""
+
+    files: dict[RelPath, Inode] = dataclasses.field(default_factory=dict)
+    inbox: dict[tuple[str, bytes], Inode] = dataclasses.field(default_factory=dict)
+    conflicts: dict[bytes, Inode] = dataclasses.field(default_factory=dict)
+    trash: dict[int, dict[RelPath, Inode]] = dataclasses.field(default_factory=dict)
+    kept_rows: Kept = dataclasses.field(default_factory=Kept)
+    removed: frozenset[bytes] = frozenset()
+    free: tuple[int, ...] = ()
+
+
 def digest_of(content: bytes) -> bytes:
     """The hash of short contents is what they are."""
     return content.ljust(16, b"\0")
@@ -414,6 +427,28 @@ class MemoryDisk:
     def _next_name(self) -> int:
         self._names += 1
         return self._names
+
+    # -- the volume
+
+    def contents_now(self) -> Contents:
+        """A snapshot."""
+        trash = {name: dict(tree) for name, tree in self.trash.items()}
+        kept, free = self.kept_rows.copy(), tuple(self._free)
+        removed = frozenset(self.removed)
+        return Contents(dict(self.files), dict(self.inbox), dict(self.conflicts), trash, kept, removed, free)
+
+    def put_back(self, contents: Contents) -> None:
+        """The volume is as it was then; nobody has a file of it open."""
+        self.files, self.inbox = dict(contents.files), dict(contents.inbox)
+        self.conflicts, self.kept_rows = dict(contents.conflicts), contents.kept_rows.copy()
+        self.trash = {name: dict(tree) for name, tree in contents.trash.items()}
+        self.removed, self._free = set(contents.removed), list(contents.free)
+        self.open = set()
+
+    def forget_kept(self) -> None:
+        """Nothing tells any more what lies in conflicts and trash, nor what in the inbox came out of the root."""
+        self.kept_rows = Kept()
+        self.removed -= {inode.content for inode in self.inbox.values()}
 
     # -- what a test asks
 

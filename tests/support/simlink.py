@@ -9,33 +9,30 @@ from typing import Final
 
 from sidecar.core import order
 from sidecar.core import version as versions
-from sidecar.core.entry import Kind, Row, Version
+from sidecar.core.entry import Kind, Version
 from sidecar.core.frames import (
-    SETTLED,
-    Answer,
     Batch,
     Entry,
     Frame,
     Gone,
+    Hello,
     How,
     Lane,
     OffersEnd,
-    Outcome,
     Ping,
     Sent,
     Settle,
     decode,
     encode,
 )
-from sidecar.core.intent import Intent
-from sidecar.core.lanes import LaneOrder
 from sidecar.core.outbox import Item, Outbox, Plan, Planned
 from sidecar.core.paths import RelPath
-from sidecar.core.ports import Staged
-from sidecar.engine.land import Lander
 from sidecar.engine.outbound import sendable
 from sidecar.engine.replica import Changed
+from sidecar.errors import Retryable
 from tests.support.memory_disk import digest_of
+from tests.support.simchannel import Channel
+from tests.support.siminbound import Receiver
 from tests.support.simnode import Full, SimNode
 
 LARGE: Final = 12
@@ -43,32 +40,8 @@ LARGE: Final = 12
 WINDOW: Final = 3
 ENTRIES: Final = 4
 PAGE: Final = 3
-SLICE: Final = 2
 LINGER: Final = 1.0
-
-
-class Channel:
-    """Frames on their way, in bytes."""
-
-    def __init__(self) -> None:
-        self._frames: list[bytes] = []
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def say(self, frame: Frame) -> None:
-        self._frames.append(encode(frame))
-
-    def next(self, chance: Random | None) -> Frame:
-        """The next frame; by chance a batch or an answer overtakes its like, or comes twice."""
-        frames = [decode(raw) for raw in self._frames[:4]] if chance is not None else [decode(self._frames[0])]
-        at = 0
-        if chance is not None and isinstance(frames[0], Batch | Settle) and chance.random() < 0.3:
-            at = chance.choice([i for i, frame in enumerate(frames) if isinstance(frame, type(frames[0]))])
-        twice = chance is not None and isinstance(frames[at], Batch | Settle) and chance.random() < 0.1
-        if not twice:
-            del self._frames[at]
-        return frames[at]
+HEARTBEAT: Final = 5.0
 
 
 @dataclasses.dataclass(slots=True)
@@ -86,6 +59,7 @@ class Sender:
 
     def __init__(self, node: SimNode, peer: str, cursor: int, seconds: Callable[[], float], batch_name: str) -> None:
         self._node = node
+        self._said_at = -HEARTBEAT
         self._peer = peer
         self._seconds = seconds
         self._batch_name = batch_name
@@ -124,11 +98,11 @@ class Sender:
         """Say the cursor if it moved, and the end of the offers, when nothing else is on its way."""
         if len(self.out):
             return
-        if not self._said_end and self.box.all_offered:
+        if not self._said_end and self.box.all_offered and self._node.me.found_done:
             self._said_end = True
             self.out.say(OffersEnd(self.box.cursor))
-        if self.box.cursor != self._said:
-            self._said = self.box.cursor
+        if self.box.cursor != self._said or self._seconds() - self._said_at >= HEARTBEAT:
+            self._said, self._said_at = self.box.cursor, self._seconds()
             self.out.say(Ping(self._node.store.max_seq(), self._said, self._node.now_us()))
 
     def _load(self) -> bool:
@@ -177,7 +151,7 @@ class Sender:
     def _nothing_to_send(self, plan: Plan, item: Item) -> None:
         row = self._node.store.get(item.path)
         listed = row is not None and any(head.hash == item.want for head in versions.losers(row.version))
-        if item.want and not listed:
+        if item.want:
             self.out.say(Gone(item.path, item.want))
         torn = self.box.not_here(plan, listed, self._seconds())
         self._say_batch(plan, "", [])
@@ -199,7 +173,7 @@ class Sender:
         """A private copy, which is what its writer left a moment ago."""
         node = self._node
         inode = node.disk.files.get(item.path)
-        if inode is None or inode.kind is not Kind.FILE:
+        if inode is None or inode.kind is not Kind.FILE or inode.ino in node.disk.open:
             return None
         with node.transaction():
             node.absorber.observed(item.path, inode.stat(), digest_of(inode.content))
@@ -281,149 +255,6 @@ class Sender:
         self._node.dirty.update(dict.fromkeys(item.path for item in torn))
 
 
-@dataclasses.dataclass(slots=True)
-class _Landing:
-    batch: Batch
-    staged: dict[bytes, Staged]
-    tombstones: dict[RelPath, Entry]
-    lander: Lander
-    answers: list[Answer]
-
-
-class Receiver:
-    """`engine.inbound.Inbound` without its loops."""
-
-    def __init__(self, node: SimNode, peer: str) -> None:
-        self._node = node
-        self._peer = peer
-        self._orders: dict[Lane, LaneOrder[Batch]] = {lane: LaneOrder() for lane in Lane}
-        self._queues: dict[Lane, list[Batch]] = {lane: [] for lane in Lane}
-        self._ended: set[tuple[Lane, int]] = set()
-        self._landing: dict[Lane, _Landing] = {}
-        self._cursor = 0
-        self.out = Channel()
-
-    def take(self, frame: Frame) -> None:
-        """A frame came in."""
-        match frame:
-            case Batch():
-                self._remember(frame.cursor)
-                for _, batch in self._orders[frame.lane].arrived(frame.number, frame):
-                    self._queues[frame.lane].append(batch)
-            case Sent(lane, number, _):
-                self._ended.add((lane, number))
-            case Ping(_, cursor, _) | OffersEnd(cursor):
-                self._remember(cursor)
-            case _:
-                pass
-
-    def _remember(self, cursor: int) -> None:
-        if cursor > self._cursor:
-            self._cursor = cursor
-            self._node.cursors[self._peer] = cursor
-
-    def work(self) -> bool:
-        """Land a slice of one lane's first batch; False: nothing can be landed now."""
-        return any(self._work(lane) for lane in Lane)
-
-    def _work(self, lane: Lane) -> bool:
-        if lane not in self._landing:
-            if not self._queues[lane]:
-                return False
-            batch = self._queues[lane][0]
-            staged = self._staged(batch)
-            if staged is None:
-                return False
-            del self._queues[lane][0]
-            holds = self._orders[lane].holds
-            tombstones = {e.path: e for e in batch.entries if _is_tombstone(e) and holds(e.leans)}
-            self._landing[lane] = _Landing(batch, staged, tombstones, self._node.lander(), [])
-        landing = self._landing[lane]
-        start = len(landing.answers)
-        part = landing.batch.entries[start : start + SLICE]
-        self._slice(landing, part, start)
-        if len(landing.answers) == len(landing.batch.entries):
-            del self._landing[lane]
-            self._settle(landing)
-        return True
-
-    def _staged(self, batch: Batch) -> dict[bytes, Staged] | None:
-        there: dict[bytes, Staged] = {}
-        complete = True
-        for entry in batch.entries:
-            wanted = announced(entry)
-            if wanted is None:
-                continue
-            name = entry.name or entry.path
-            inode = self._node.disk.inbox.get((batch.id, name))
-            if inode is None or not self.counts(digest_of(inode.content), wanted):
-                complete = False
-                continue
-            there[name] = Staged(batch.id, name, wanted, inode.ino)
-        return there if complete or (batch.lane, batch.number) in self._ended else None
-
-    @staticmethod
-    def counts(digest: bytes, wanted: bytes) -> bool:
-        """A staged file counts when its hash is the announced one."""
-        return digest == wanted
-
-    def _slice(self, landing: _Landing, part: tuple[Entry, ...], start: int) -> None:
-        lane, number = landing.batch.lane, landing.batch.number
-        node, lane_order = self._node, self._orders[lane]
-        if node.in_order:
-            node.absorb_in_order(len(node.dirty))  # what landing looks at is not absorbed before what was there earlier
-        node.mend()
-        node.look_first([entry.path for entry in part])
-        left = [RelPath(entry.name) for entry in part if entry.how is How.FROM]
-        moved = [landing.tombstones[path] for path in left if path in landing.tombstones]
-        self._intend([*part, *moved], landing.staged)
-        with node.transaction(self._peer):
-            for index, entry in enumerate(part, start):
-                if lane_order.holds(entry.leans):
-                    landed = landing.lander.land(
-                        entry, landing.staged.get(entry.name or entry.path), landing.tombstones
-                    )
-                    answer = Answer(index, landed.outcome, landed.want, landed.hint)
-                else:
-                    answer = Answer(index, Outcome.AGAIN)
-                landing.answers.append(answer)
-                if answer.outcome not in SETTLED:
-                    lane_order.broke(number)
-        for entry in [*part, *moved]:
-            node.intents.pop(entry.path, None)
-
-    def _intend(self, entries: list[Entry], staged: dict[bytes, Staged]) -> None:
-        """What is about to be renamed, committed before the first rename."""
-        self._node.intents.update((entry.path, self._intent(entry, staged)) for entry in entries)
-
-    def _intent(self, entry: Entry, staged: dict[bytes, Staged]) -> Intent:
-        row = self._node.store.get(entry.path) or Row(entry.path)
-        merged = versions.merge(row.version, entry.version)
-        file = staged.get(entry.name or entry.path)
-        if file is None:
-            return Intent(entry.path, merged)
-        return Intent(entry.path, merged, file.ino, f"{file.batch}/".encode() + file.name)
-
-    def _settle(self, landing: _Landing) -> None:
-        outcomes = [answer.outcome for answer in landing.answers]
-        rest = max(outcomes, key=outcomes.count, default=Outcome.KNOWN)
-        named = tuple(a for a in landing.answers if a.outcome is not rest or a.hash or a.hint)
-        self.out.say(Settle(landing.batch.lane, landing.batch.number, rest, named))
-
-
-def announced(entry: Entry) -> bytes | None:
-    """The hash of the file that an entry brings."""
-    if entry.how is How.LOSER:
-        return entry.hash
-    best = versions.winner(entry.version)
-    return best.hash if entry.how is How.STAGED and best is not None else None
-
-
-def _is_tombstone(entry: Entry) -> bool:
-    best = versions.winner(entry.version)
-    return best is not None and best.kind is Kind.TOMBSTONE
-
-
 class Link:
     """The connection from one node to another: up or down."""
 
@@ -440,13 +271,27 @@ class Link:
         """what happens to the next file that is carried: 1 nothing, 0.5 torn, 0 lost"""
 
     def connect(self) -> None:
-        """Open it, if it is down: the receiver says what it settled."""
-        if self.sender is None:
-            self._connections += 1
-            cursor = self.other.cursors.get(self.one.name, 0)
-            name = f"{self.one.name}.{self._connections}"
-            self.sender = Sender(self.one, self.other.name, cursor, self._seconds, name)
-            self.receiver = Receiver(self.other, self.one.name)
+        """Open it, if it is down: each says who it is, the receiver what it settled."""
+        if self.sender is not None:
+            return
+        hello = self._heard(self.one.me.hello())
+        self.other.met(hello)
+        answer = self._heard(self.other.me.hello(hello))
+        try:
+            self.one.me.check_rollback(answer)
+        except Retryable:
+            return
+        self.one.met(answer)
+        self._connections += 1
+        cursor = answer.cursor if answer.seen_epoch == self.one.me.epoch else 0
+        self.sender = Sender(self.one, self.other.name, cursor, self._seconds, f"{self.one.name}.{self._connections}")
+        self.receiver = Receiver(self.other, hello)
+
+    @staticmethod
+    def _heard(said: Hello) -> Hello:
+        frame = decode(encode(said))
+        assert isinstance(frame, Hello)
+        return frame
 
     def cut(self) -> None:
         """All that is on the way is lost."""

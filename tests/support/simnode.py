@@ -9,25 +9,28 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, cast
 
-from sidecar.core import observe, paths
+from sidecar.core import found, observe
 from sidecar.core import version as versions
 from sidecar.core.entry import Dot, Flag, Head, Kind, Row, Stat, Version
+from sidecar.core.frames import Hello
 from sidecar.core.intent import Intent
 from sidecar.core.links import Resolver
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.core.ports import InUse, Surprise
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.identity import Identity
 from sidecar.engine.land import Lander
+from sidecar.engine.nowhere import Nowhere
+from sidecar.engine.offers import Finding
 from sidecar.engine.recover import Recovery
 from sidecar.engine.replica import Changed, Dots, Replica
 from sidecar.fs.root import WebRoot
 from sidecar.index.store import Index
-from tests.support.memory_disk import MADE, Crash, Inode, MemoryDisk, digest_of, excluded, fact
-from tests.support.memory_store import MemoryStore
+from tests.support.memory_disk import MADE, Contents, Crash, MemoryDisk, digest_of, excluded
+from tests.support.memory_index import MemoryIndex
+from tests.support.simwriters import HALF, Facts, Writers
 
 EPOCH_NS: Final = 1_764_000_000_000_000_000
-HALF: Final = b"half"
-"""what a file holds that a local writer has begun to write"""
 MODES: Final = (0o644, 0o600)
 
 
@@ -46,6 +49,8 @@ class Written:
     path: RelPath
     before: Version
     after: Version
+    found: bool = False
+    """was it what the first scan of a new index met?"""
 
     @property
     def dots(self) -> set[Dot]:
@@ -57,67 +62,56 @@ class Written:
         return versions.covers(self.after, dot) and all(head.dot != dot for head in self.after.heads)
 
 
-class SimStore(MemoryStore):
-    """Tells what a row was before it was put."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume as a snapshot has it: content, index, and what was intended."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.before = Version()
-
-    def put(self, row: Row) -> Row:
-        old = self.get(row.path)
-        self.before = old.version if old is not None else Version()
-        return super().put(row)
-
-    def snapshot(self) -> tuple[dict[RelPath, Row], int]:
-        return dict(self._rows), self._seq
-
-    def restore(self, taken: tuple[dict[RelPath, Row], int]) -> None:
-        self._rows, self._seq = taken
-
-    def rows(self) -> list[Row]:
-        return list(self._rows.values())
+    contents: Contents
+    index: MemoryIndex
+    intents: dict[RelPath, Intent]
 
 
-class SimNode:
+class SimNode(Writers):
     """A node called `name`.
 
     Args:
+        peers: the names of the others.
         now_ns: true time; `skew_ns`: how far this node's clock is off.
         grain_ns: file times are multiples of it.
+        draw: gives random numbers of runs and epochs.
+        everybodys: what local writers put where, of all nodes.
         told: called with every changed row and the region that sent it, "" for none.
+        renewed: called when a new epoch began.
     """
 
     def __init__(
         self,
         name: str,
+        peers: Iterable[str],
         now_ns: Callable[[], int],
         skew_ns: int,
         grain_ns: int,
-        runs: Callable[[], int],
+        draw: Callable[[], int],
+        everybodys: Facts,
         told: Callable[["SimNode", Changed, str], None],
+        renewed: Callable[["SimNode"], None],
     ) -> None:
         self.name = name
+        self._peers = list(peers)
         self._now_ns = now_ns
         self._skew_ns = skew_ns
         self._grain_ns = grain_ns
-        self._runs = runs
+        self._draw = draw
         self._told = told
-        self.disk = MemoryDisk(self.now_ns, grain_ns)
-        self.store = SimStore()
+        self._renewed = renewed
+        super().__init__(MemoryDisk(self.now_ns, grain_ns), everybodys)
+        self.store = MemoryIndex(draw)
         self.intents: dict[RelPath, Intent] = {}
-        self.cursors: dict[str, int] = {}
-        """what we settled of each peer, as it said"""
-        self.dirty: dict[RelPath, None] = {}
         self.in_order = False
         """are changes absorbed in the order that a visitor of a peer needs?"""
         self.written: list[Written] = []
-        self.facts: dict[RelPath, set[tuple[object, ...] | None]] = {}
-        """by path, all that local writers put there (None: they took it away)"""
-        self.finished: set[bytes] = set()
-        """contents that local writers wrote in full"""
-        self.destroyed: set[bytes] = set()
-        """contents that a local writer overwrote or deleted"""
+        self.halves = False
+        """did a snapshot catch a file half written? Then that is what was written there"""
         self.full = False
         """will the index be full when the next slice is committed?"""
         self.unfinished = False
@@ -125,14 +119,48 @@ class SimNode:
         self._source = ""
         self.start()
 
+    # -- the volume
+
+    def volume(self) -> Volume:
+        """A snapshot of it, as it is now."""
+        return Volume(self.disk.contents_now(), self.store.copy(), dict(self.intents))
+
+    def restore(self, volume: Volume) -> None:
+        """The volume is what it was at a snapshot; call `start` after it."""
+        self._put_back(volume.contents)
+        self.store, self.intents = volume.index.copy(), dict(volume.intents)
+
+    def lose_index(self, contents: Contents | None = None) -> None:
+        """The index is gone, and with `contents` that is what lies beside it now; call `start` after it."""
+        if contents is not None:
+            self._put_back(contents)
+        self.store, self.intents = MemoryIndex(self._draw), {}
+        self.disk.forget_kept()
+
+    def _put_back(self, contents: Contents) -> None:
+        self.disk.put_back(contents)
+        self.destroyed -= self.disk.contents()
+        self.halves = self.halves or HALF in self.disk.contents()
+
     # -- the process
 
     def start(self) -> None:
-        """A new run: nothing is remembered but what is stored."""
-        self.replica = Replica(self.store, self.disk, Dots(self._runs(), self.now_us), self._tell, self._racy_ns)
+        """A new run: nothing is remembered but what is stored; finish what a kill interrupted, then the first scan."""
+        self.store.start(self._draw(), self.now_us())
+        self.replica = Replica(self.store, self.disk, Dots(self.store.run, self.now_us), self._tell, self._racy_ns)
         self.absorber = Absorber(self.replica)
         self.resolver = Resolver(self._link_at)
+        index = cast(Index, self.store)
+        self.me = Identity(self.name, self.name, "", "", index, self.resolver, self.now_us)
+        self.me.renewed = lambda: self._renewed(self)
+        self.offers = Finding(self.name, self._peers)
+        self.nowhere = Nowhere(self.replica, self._peers, lambda: self._now_ns() / 1e9)
         self.dirty = {}
+        self.recover()
+        self.scan()
+        if self.store.finding:
+            self._find()
+        self.me.found_done = not self.store.finding
 
     @property
     def _racy_ns(self) -> int:
@@ -154,19 +182,23 @@ class SimNode:
         return best.target if best is not None and best.kind is Kind.SYMLINK else None
 
     def _tell(self, changed: Changed) -> None:
-        if changed.local:
-            self._pending.append(Written(changed.row.path, self.store.before, changed.row.version))
-            self._must_be_ours(changed.row, self._pending[-1].dots)
+        before = self.store.before
+        was_found = bool(before.flags & Flag.FOUND)
+        is_dated = was_found and any(head.dot.run == self.replica.dots.run for head in changed.row.version.heads)
+        if changed.local or is_dated:
+            self._pending.append(Written(changed.row.path, before.version, changed.row.version, was_found))
+            self._must_be_ours(changed.row, self._pending[-1])
         self._told(self, changed, self._source)
 
-    def _must_be_ours(self, row: Row, dots: set[Dot]) -> None:
-        """No echo: what a version of ours says was written here, by a local writer."""
+    def _must_be_ours(self, row: Row, written: Written) -> None:
+        """No echo: what a version of ours says was written here, by a local writer; what was found, by anybody's."""
+        facts = self.everybodys if written.found else self.facts
         for head in row.version.heads:
-            if head.dot not in dots or head.dot.run != self.replica.dots.run or head.kind is Kind.DIR:
+            if head.dot not in written.dots or head.dot.run != self.replica.dots.run or head.kind is Kind.DIR:
                 continue
-            if head.hash == digest_of(HALF):
+            if head.hash == digest_of(HALF) and not self.halves:
                 raise Wrong(f"{self.name} made a version of {row.path!r} while it was being written")
-            if fact_of(head) not in self.facts.get(row.path, set()):
+            if fact_of(head) not in facts.get(row.path, set()):
                 raise Wrong(f"{self.name} made a version of {row.path!r} that nobody wrote there: {head}")
 
     @contextmanager
@@ -229,6 +261,30 @@ class SimNode:
         for row in self.store.rows():
             if row.stat is not None and row.path not in self.disk.files:
                 self.dirty[row.path] = None
+
+    def _find(self) -> None:
+        """What the scan of a new index met, in its order: found, not written."""
+        picked, self.dirty = list(self.dirty), {}
+        self.absorber.finding = True
+        with self.transaction():
+            self.dirty = dict.fromkeys(self.absorber.absorb(picked))
+        self.absorber.finding = False
+
+    def met(self, hello: Hello) -> None:
+        """A peer said hello."""
+        self.offers.new[hello.region] = hello.new_index
+
+    def date_found(self) -> bool:
+        """When every peer has answered, what nobody knew is written, symlinks last; False: it is not the time."""
+        if self.me.found_done or (self.offers.waits_for() and self.store.flagged(Flag.FOUND, 1)):
+            return False
+        for symlinks in (False, True):
+            with self.transaction():
+                for row in self.store.found(1000, symlinks=symlinks):
+                    self.replica.commit(found.dated(row, self.replica.dots.run, self.now_us()), local=False)
+        self.store.found_done()
+        self.me.found_done = True
+        return True
 
     def mark_racy(self) -> None:
         """Look again at what changed within one tick of the clock."""
@@ -307,148 +363,6 @@ class SimNode:
                 disk.kept_rows.conflicts.add((row.path, row.hash))
             else:
                 disk.kept_rows.trash[number] = (row.path, row.hash)
-
-    # -- local writers: each returns nothing and marks what an event would name
-
-    def _touched(self, *marked: RelPath) -> None:
-        for path in marked:
-            self.facts.setdefault(path, set()).add(self._fact(path))
-            if not excluded(path, False):
-                self.dirty[path] = None
-
-    def _fact(self, path: RelPath) -> tuple[object, ...] | None:
-        inode = self.disk.files.get(path)
-        return fact(inode) if inode is not None else None
-
-    def _destroy(self, inode: Inode) -> None:
-        if inode.kind is Kind.FILE:
-            self.destroyed.add(inode.content)
-
-    def _make_way(self, path: RelPath) -> bool:
-        """What mkdir -p makes of what is above; False if something else is in the way."""
-        for above in paths.ancestors(path):
-            if above not in self.disk.files:
-                self.mkdir(above)
-            if not self.disk.is_dir(above):
-                return False
-        return True
-
-    def write(self, path: RelPath, content: bytes, *, in_place: bool, keep_mtime: bool) -> None:
-        """Create or overwrite, in place or by a new file renamed over it; `keep_mtime`: as the old file's."""
-        if not self._make_way(path):
-            return
-        old = self.disk.files.get(path)
-        if old is not None and old.kind is Kind.DIR:
-            self.delete(path)
-            old = None
-        now = self.disk.time_ns()
-        self.finished.add(content)
-        if old is not None and old.kind is Kind.FILE and in_place:
-            self.destroyed.add(old.content)
-            mtime = old.mtime_ns if keep_mtime else now
-            self.disk.files[path] = dataclasses.replace(old, content=content, mtime_ns=mtime, ctime_ns=now)
-        else:
-            new = self.disk.make(Kind.FILE, content)
-            if old is not None:
-                self._destroy(old)
-                self.disk.free(old)
-                if keep_mtime:
-                    new = dataclasses.replace(new, mtime_ns=old.mtime_ns)
-            self.disk.files[path] = new
-        self._touched(path)
-
-    def begin(self, path: RelPath) -> None:
-        """Open a file and write half of it."""
-        old = self.disk.files.get(path)
-        if old is None or old.kind is not Kind.FILE or old.ino in self.disk.open:
-            return
-        self.disk.open.add(old.ino)
-        self.destroyed.add(old.content)
-        now = self.disk.time_ns()
-        self.disk.files[path] = dataclasses.replace(old, content=HALF, mtime_ns=now, ctime_ns=now)
-        self._touched(path)
-
-    def finish(self, content: bytes) -> None:
-        """Write the other half of whatever is open, and close it."""
-        for path, inode in list(self.disk.files.items()):
-            if inode.ino in self.disk.open:
-                now = self.disk.time_ns()
-                self.finished.add(content)
-                self.destroyed.add(inode.content)
-                self.disk.files[path] = dataclasses.replace(inode, content=content, mtime_ns=now, ctime_ns=now)
-                self.disk.open.discard(inode.ino)
-                self._touched(path)
-                return
-
-    def delete(self, path: RelPath) -> None:
-        """As rm -rf does."""
-        for inside in reversed(self.disk.subtree(path)):
-            inode = self.disk.files.pop(inside)
-            self._destroy(inode)
-            self.disk.free(inode)
-            self._touched(inside)
-
-    def rename(self, old: RelPath, new: RelPath) -> None:
-        """As mv: events name both, and what is beneath the new path is listed when they are read."""
-        if old not in self.disk.files or paths.beneath(new, old) or old == new or not self._make_way(new):
-            return
-        there = self.disk.files.get(new)
-        if there is not None:
-            if there.kind is Kind.DIR or self.disk.files[old].kind is Kind.DIR:
-                return
-            self._destroy(there)
-            self.disk.free(there)
-        left = self.disk.subtree(old)
-        tree = self.disk.lift(old)
-        tree[ROOT] = dataclasses.replace(tree[ROOT], ctime_ns=self.disk.time_ns())
-        self.disk.files.pop(new, None)
-        self.disk.drop(new, tree)
-        for path in left:
-            self.facts.setdefault(path, set()).add(None)
-        self._touched(old, *self.disk.subtree(new))
-
-    def mkdir(self, path: RelPath) -> None:
-        """A directory, in the place of a file if one is there."""
-        if not self._make_way(path) or self.disk.is_dir(path):
-            return
-        if path in self.disk.files:
-            self.delete(path)
-        self.disk.files[path] = self.disk.make(Kind.DIR, mode=0o755)
-        self._touched(path)
-
-    def chmod(self, path: RelPath, mode: int) -> None:
-        inode = self.disk.files.get(path)
-        if inode is None or inode.kind is Kind.SYMLINK:
-            return
-        self.disk.files[path] = dataclasses.replace(inode, mode=mode, ctime_ns=self.disk.time_ns())
-        self._touched(path)
-
-    def touch(self, path: RelPath, mtime_ns: int) -> None:
-        inode = self.disk.files.get(path)
-        if inode is None or inode.kind is not Kind.FILE:
-            return
-        self.disk.files[path] = dataclasses.replace(inode, mtime_ns=mtime_ns, ctime_ns=self.disk.time_ns())
-        self._touched(path)
-
-    def symlink(self, path: RelPath, target: bytes) -> None:
-        """As ln -sfn, by a rename."""
-        if not self._make_way(path):
-            return
-        if path in self.disk.files:
-            self.delete(path)
-        self.disk.files[path] = self.disk.make(Kind.SYMLINK, target=target, mode=0o777)
-        self._touched(path)
-
-    def copy(self, old: RelPath, new: RelPath) -> None:
-        """As cp -p does."""
-        inode = self.disk.files.get(old)
-        there = self.disk.files.get(new)
-        if inode is None or inode.kind is not Kind.FILE or there is not None or inode.ino in self.disk.open:
-            return
-        if self._make_way(new):
-            made = self.disk.make(Kind.FILE, inode.content, inode.mode)
-            self.disk.files[new] = dataclasses.replace(made, mtime_ns=inode.mtime_ns)
-            self._touched(new)
 
 
 def fact_of(head: Head) -> tuple[object, ...] | None:

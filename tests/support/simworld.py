@@ -10,13 +10,15 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from sidecar.core import version as versions
-from sidecar.core.entry import Dot, Flag, Kind, Row
+from sidecar.core.entry import Kind
 from sidecar.core.paths import RelPath
 from sidecar.engine.replica import Changed
-from tests.support.memory_disk import Crash, excluded
+from tests.support.memory_disk import Crash
+from tests.support.simcheck import check, difference
+from tests.support.simfaults import FAULTS, Faults
 from tests.support.simlink import Link
-from tests.support.simnode import EPOCH_NS, HALF, MODES, SimNode, Wrong, has_bytes
+from tests.support.simnode import EPOCH_NS, MODES, SimNode, Wrong
+from tests.support.simwriters import Facts
 
 POOL: Final = tuple(
     RelPath(p)
@@ -35,6 +37,7 @@ KINDS: Final = (
     ("begin", 1),
     ("finish", 1),
     ("exclude", 1),
+    ("anew", 1),
 )
 OPS: Final = tuple(kind for kind, weight in KINDS for _ in range(weight))
 LINK_STEPS: Final = frozenset({"connect", "cut", "tear", "move", "flow"})
@@ -73,10 +76,24 @@ class World:
         self._ns = EPOCH_NS
         self._runs = 0
         self._contents = 0
+        self.links: list[Link] = []
+        names = [chr(97 + i) for i in range(len(setting.skews_s))]
+        facts: Facts = {}
         self.nodes = [
-            SimNode(chr(97 + i), self.now_ns, round(skew * 1e9), setting.grain_ns, self._run, self._told)
-            for i, skew in enumerate(setting.skews_s)
+            SimNode(
+                name,
+                [peer for peer in names if peer != name],
+                self.now_ns,
+                round(skew * 1e9),
+                setting.grain_ns,
+                self._run,
+                facts,
+                self._told,
+                self._cut_all,
+            )
+            for name, skew in zip(names, setting.skews_s, strict=True)
         ]
+        self.faults = Faults(self.nodes)
         self.down: set[str] = set()
         self._node_steps: dict[str, Callable[[SimNode, Random], None]] = {
             "write": self.local,
@@ -84,14 +101,15 @@ class World:
             "twice": self._twice,
             "absorb": self.absorb,
             "scan": self._scan,
-            "kill": self._kill,
+            "kill": self.kill,
             "start": lambda node, _: self._start(node),
             "wait": self._wait,
             "full": self._full,
             "calm": lambda _, chance: self.calm(chance),
             "solo": self._solo,
+            "snapshot": self._snapshot,
         }
-        self.links = [link(a, b, self.seconds) for a in self.nodes for b in self.nodes if a is not b]
+        self.links += [link(a, b, self.seconds) for a in self.nodes for b in self.nodes if a is not b]
         for made in self.links:
             made.failed = partial(self._cut_all, made.other)
 
@@ -122,9 +140,12 @@ class World:
         return b"%d" % (1000 + self._contents) + b"x" * chance.choice((0, 0, 0, 4, 9))
 
     @property
-    def written(self) -> set[bytes]:
-        """Every content that a local writer wrote in full."""
-        return {HALF}.union(*(node.finished for node in self.nodes))
+    def struck(self) -> bool:
+        return self.faults.struck
+
+    @property
+    def lost(self) -> set[bytes]:
+        return self.faults.lost
 
     # -- steps
 
@@ -135,6 +156,8 @@ class World:
         node = self.nodes[step.node % len(self.nodes)]
         if step.what in LINK_STEPS:
             self._link_step(step, chance)
+        elif step.what in FAULTS:
+            self._fault(node, step.what, chance)
         else:
             self._node_steps[step.what](node, chance)
 
@@ -214,17 +237,25 @@ class World:
             case "chmod":
                 node.chmod(path, chance.choice(MODES) if chance.random() < 0.7 else 0o711)
             case "touch":
-                node.touch(path, EPOCH_NS + chance.randrange(5) * 1_000_000_000)
+                node.touch(path, EPOCH_NS - (7200 + chance.randrange(5)) * 1_000_000_000)
             case "begin":
                 node.begin(path)
             case "finish":
                 node.finish(self.content(chance))
+            case "anew" if node.disk.is_dir(path):
+                node.rename(path, chance.choice(POOL))
+                node.mkdir(path)
+            case "anew":
+                node.mkdir(path)
             case _:
                 if node.disk.is_dir(path):
                     node.write(RelPath(path + b"/x~"), b"excluded", in_place=True, keep_mtime=False)
 
     def absorb(self, node: SimNode, chance: Random) -> None:
-        if node.name in self.down or not node.dirty:
+        if node.name in self.down:
+            return
+        node.date_found()
+        if not node.dirty:
             return
         if node.in_order:
             node.absorb_in_order(chance.randrange(1, len(node.dirty) + 2))
@@ -233,7 +264,7 @@ class World:
         chance.shuffle(marked)
         node.absorb(marked[: chance.randrange(1, len(marked) + 1)])
 
-    def _kill(self, node: SimNode, chance: Random) -> None:
+    def kill(self, node: SimNode, chance: Random) -> None:
         """A kill -9 after some step of whatever the node does next, or before it."""
         if node.name in self.down:
             return
@@ -257,8 +288,19 @@ class World:
             return
         self.down.discard(node.name)
         node.start()
-        node.recover()
-        node.scan()
+
+    def _snapshot(self, node: SimNode, chance: Random) -> None:
+        """Of a running node, of one that is stopped, or of one that is killed at this moment."""
+        if chance.random() < 0.3:
+            self.kill(node, chance)
+        self.faults.snapshot(node)
+
+    def _fault(self, node: SimNode, what: str, chance: Random) -> None:
+        """Something becomes of the volume of a node that is down; it starts at once, or later."""
+        self.kill(node, chance)
+        self.faults.strike(node, what)
+        if chance.random() < 0.7:
+            self._start(node)
 
     def _solo(self, node: SimNode, chance: Random) -> None:
         """Everything is at rest, one node changes something: then all must be as that node is."""
@@ -291,6 +333,7 @@ class World:
         for link in self.links:
             link.fault = 1.0
         self.settle(chance)
+        self.faults.settle()
         check(self)
 
     def settle(self, chance: Random) -> None:
@@ -312,12 +355,14 @@ class World:
             if node.dirty:
                 busy = True
                 self.absorb(node, chance)
+            busy = node.date_found() or busy
         for link in self.links:
             link.connect()
         for link in self.links:
             busy = self._run_dry(link, chance) or busy
         self.pass_time(0.5)
-        return busy or any(node.dirty for node in self.nodes) or not all(link.idle for link in self.links)
+        waits = any(node.dirty or not node.me.found_done for node in self.nodes)
+        return busy or waits or not all(link.idle for link in self.links)
 
     @staticmethod
     def _run_dry(link: Link, chance: Random) -> bool:
@@ -334,117 +379,3 @@ class World:
 
 def _unsettled(link: Link) -> list[RelPath]:
     return list(link.sender.box.seqs) if link.sender is not None else []
-
-
-# -- what must hold at rest
-
-
-def check(world: World) -> None:
-    """Everything that must hold when all is at rest.
-
-    Raises:
-        Wrong: something does not.
-    """
-    _roots_are_identical(world)
-    _versions_are_those_written(world)
-    for node in world.nodes:
-        _rows_say_what_is_there(node)
-        _losers_are_kept(node)
-        if missing := node.disk.removed - node.disk.contents() - node.destroyed:
-            raise Wrong(f"{node.name} replaced or deleted bytes and did not keep them: {missing}")
-    everywhere = set[bytes]().union(*(node.disk.contents() | node.destroyed for node in world.nodes))
-    if lost := world.written - everywhere - {HALF, b"excluded"}:
-        raise Wrong(f"bytes are lost: {lost}")
-    _no_echo(world)
-
-
-def visible(node: SimNode) -> dict[RelPath, tuple[object, ...]]:
-    """The root of a node without the directories that stay there alone."""
-    kept = {row.path for row in node.store.rows() if row.flags & Flag.KEPT}
-    return {path: seen for path, seen in node.disk.shown().items() if path not in kept}
-
-
-def difference(
-    one: dict[RelPath, tuple[object, ...]], other: dict[RelPath, tuple[object, ...]]
-) -> dict[RelPath, object]:
-    """The paths at which two roots differ, with what both have."""
-    return {p: (one.get(p), other.get(p)) for p in sorted(one.keys() | other.keys()) if one.get(p) != other.get(p)}
-
-
-def _roots_are_identical(world: World) -> None:
-    first = visible(world.nodes[0])
-    for node in world.nodes[1:]:
-        if differs := difference(first, visible(node)):
-            raise Wrong(f"the roots of {world.nodes[0].name} and {node.name} differ: {differs}")
-    for path, seen in first.items():
-        if seen[0] is Kind.FILE and seen[1] not in world.written:
-            raise Wrong(f"{path!r} shows bytes that nobody wrote: {seen[1]!r}")
-
-
-def _versions_are_those_written(world: World) -> None:
-    """The heads are those writes that no later writer had seen; every node knows them and shows the same winner."""
-    writes = [written for node in world.nodes for written in node.written]
-    by_path: dict[RelPath, set[Dot]] = {}
-    for written in writes:
-        by_path.setdefault(written.path, set()).update(written.dots)
-    for path, dots in by_path.items():
-        alive = {dot for dot in dots if not any(w.path == path and w.superseded(dot) for w in writes)}
-        for node in world.nodes:
-            row = node.store.get(path)
-            heads = {head.dot for head in row.version.heads} if row is not None else set()
-            if heads != alive:
-                raise Wrong(f"{node.name} has the heads {heads} of {path!r}, not {alive}")
-            if row is not None:
-                _the_greatest_wins(node, row)
-    for node in world.nodes[1:]:
-        for row in node.store.rows():
-            if world.nodes[0].store.get(row.path) is None or _version(world.nodes[0], row.path) != row.version:
-                raise Wrong(f"{node.name} has another version of {row.path!r} than {world.nodes[0].name}")
-
-
-def _the_greatest_wins(node: SimNode, row: Row) -> None:
-    ranks = (Kind.TOMBSTONE, Kind.FILE, Kind.DIR)
-    best = max(row.version.heads, key=lambda h: (ranks.index(Kind.FILE if h.target else h.kind), h.dot))
-    if versions.winner(row.version) != best:
-        raise Wrong(f"{node.name} shows {versions.winner(row.version)} at {row.path!r}, not {best}")
-
-
-def _version(node: SimNode, path: RelPath) -> object:
-    row = node.store.get(path)
-    return row.version if row is not None else None
-
-
-def _rows_say_what_is_there(node: SimNode) -> None:
-    rows = {row.path: row for row in node.store.rows()}
-    for path in node.disk.files.keys() | rows.keys():
-        inode, row = node.disk.files.get(path), rows.get(path)
-        if excluded(path, False):
-            continue
-        if row is None or row.stat != (inode.stat() if inode is not None else None):
-            if row is not None and inode is not None and inode.kind is Kind.DIR and row.stat is not None:
-                continue  # times of directories are not compared
-            raise Wrong(f"{node.name} believes {row} of {path!r}, there is {inode}")
-        best = versions.winner(row.version)
-        if (inode is None) != (best is None or best.kind is Kind.TOMBSTONE) and not row.flags & Flag.KEPT:
-            raise Wrong(f"{node.name} shows {inode} at {path!r}, the winner is {best}")
-
-
-def _losers_are_kept(node: SimNode) -> None:
-    for row in node.store.rows():
-        for head in versions.losers(row.version):
-            if head.kind is Kind.FILE and not has_bytes(node, row.path, head.hash):
-                raise Wrong(f"{node.name} lists {head} of {row.path!r} and has not its bytes")
-
-
-def _no_echo(world: World) -> None:
-    """Looking at everything once more writes no row and moves no content."""
-    before = [(node.store.max_seq(), len(node.written)) for node in world.nodes]
-    sent = [link.sender.content_sent if link.sender is not None else 0 for link in world.links]
-    for node in world.nodes:
-        known = {row.path for row in node.store.rows()}
-        node.absorb(sorted(known.union(path for path in node.disk.files if not excluded(path, False))))
-    world.settle(Random(0))
-    if before != [(node.store.max_seq(), len(node.written)) for node in world.nodes]:
-        raise Wrong("looking at everything once more wrote rows")
-    if sent != [link.sender.content_sent if link.sender is not None else 0 for link in world.links]:
-        raise Wrong("looking at everything once more moved content")

@@ -82,7 +82,7 @@ class Simulated:
 
     def __init__(self) -> None:
         self._ns = 1
-        self._node = SimNode("a", self._now, 0, 0, lambda: 1, lambda node, changed, source: None)
+        self._node = SimNode("a", [], self._now, 0, 0, lambda: 1, {}, lambda *_: None, lambda _: None)
         self.disk: MemoryDisk = self._node.disk
 
     def _now(self) -> int:

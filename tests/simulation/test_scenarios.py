@@ -1,0 +1,42 @@
+"""Histories that once went wrong, step by step."""
+
+from random import Random
+
+from sidecar.core.paths import RelPath
+from tests.support.simlink import Link
+from tests.support.simnode import SimNode
+from tests.support.simworld import Setting, World
+
+A = RelPath(b"a")
+
+
+def wrote(node: SimNode, content: bytes, path: RelPath = A) -> None:
+    node.write(path, content, in_place=False, keep_mtime=False)
+    node.absorb([path])
+
+
+def link(world: World, one: str, other: str) -> Link:
+    return next(link for link in world.links if (link.one.name, link.other.name) == (one, other))
+
+
+def moved(link: Link, steps: int = 200) -> None:
+    """Everything that can move on a link does."""
+    link.connect()
+    for which in range(steps):
+        link.step(which, None)
+
+
+def test_bytes_that_went_with_a_volume_before_anybody_had_them_are_asked_for_no_longer() -> None:
+    """C listed the head of b that lost, and wanted its bytes of everybody for ever: no link came to rest."""
+    world = World(Setting())
+    _, b, c = world.nodes
+    wrote(b, b"1001")
+    wrote(c, b"1002")
+    tells = link(world, "b", "c")
+    tells.fault = 0.0
+    moved(tells, 12)
+    assert 2 == len(c.store.rows()[0].version.heads)
+    world.kill(b, Random(0))
+    world.faults.strike(b, "empty")
+    world.calm(Random(0))
+    assert [b"1002"] == [head.hash.rstrip(b"\0") for head in c.store.rows()[0].version.heads]

@@ -1,0 +1,111 @@
+"""What an index holds beside its rows, in memory: who the node is, its runs, its peers, and what marks its rows have.
+
+It answers what `engine.identity` and `engine.holds` ask of `index.store.Index`; what it is copied to is a snapshot.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from sidecar.core.entry import Flag, Kind, Row, Version
+from sidecar.core.paths import RelPath
+from sidecar.index.node import Run
+from sidecar.index.peers import Peer
+from tests.support.memory_store import MemoryStore
+
+
+class MemoryIndex(MemoryStore):
+    """The index of one node.
+
+    Args:
+        draw: gives the random number of an epoch.
+    """
+
+    def __init__(self, draw: Callable[[], int]) -> None:
+        super().__init__()
+        self._draw = draw
+        self._runs: list[Run] = []
+        self._peers: dict[tuple[str, str], Peer] = {}
+        self.epoch = draw()
+        self.run = 0
+        self.complete_since_us = 0
+        self.finding = True
+        self.before = Row(RelPath(b""))
+        """what the row was before that was put last"""
+
+    def copy(self) -> "MemoryIndex":
+        other = MemoryIndex(self._draw)
+        other._rows, other._seq = dict(self._rows), self._seq
+        other._runs, other._peers = list(self._runs), dict(self._peers)
+        other.epoch, other.run, other.finding = self.epoch, self.run, self.finding
+        return other
+
+    # -- rows
+
+    def put(self, row: Row) -> Row:
+        self.before = self.get(row.path) or Row(row.path, Version())
+        return super().put(row)
+
+    def snapshot(self) -> tuple[dict[RelPath, Row], int]:
+        """What a transaction takes back when it fails."""
+        return dict(self._rows), self._seq
+
+    def restore(self, taken: tuple[dict[RelPath, Row], int]) -> None:
+        """Take everything back that was put since `taken`."""
+        self._rows, self._seq = taken
+
+    def rows(self) -> list[Row]:
+        return list(self._rows.values())
+
+    def flagged(self, flag: Flag, limit: int = -1) -> list[Row]:
+        rows = [row for row in self._rows.values() if row.flags & flag]
+        return rows if limit < 0 else rows[:limit]
+
+    def found(self, limit: int, *, symlinks: bool) -> list[Row]:
+        rows = self.flagged(Flag.FOUND)
+        return [row for row in rows if row.stat is not None and (row.stat.kind is Kind.SYMLINK) == symlinks][:limit]
+
+    def live_count(self) -> int:
+        return sum(row.stat is not None for row in self._rows.values())
+
+    # -- the node
+
+    def start(self, run: int, now_us: int) -> None:
+        """A run begins."""
+        self.run = run
+        self._runs.append(Run(run, self._seq + 1, now_us))
+
+    def runs(self) -> list[Run]:
+        return sorted(self._runs, key=lambda run: (run.first_seq, run.started_us))
+
+    def renew_epoch(self, now_us: int) -> int:
+        self.epoch = self._draw()
+        self._runs = [Run(self.run, self._seq + 1, now_us)]
+        return self.epoch
+
+    def found_done(self) -> None:
+        self.finding = False
+
+    def sync(self) -> None:
+        """Everything here is durable at once."""
+
+    # -- peers
+
+    def peer(self, region: str, node: str) -> Peer | None:
+        return self._peers.get((region, node))
+
+    def peers(self) -> list[Peer]:
+        return list(self._peers.values())
+
+    def meet(self, region: str, node: str, epoch: int, run: int, seq: int, now_us: int) -> None:
+        old = self._peers.get((region, node))
+        cursor = old.cursor if old is not None and old.epoch == epoch else 0
+        self._peers[region, node] = Peer(region, node, epoch, run, seq, cursor, now_us, now_us)
+
+    def heard(self, region: str, node: str, seq: int, now_us: int) -> None:
+        old = self._peers[region, node]
+        self._peers[region, node] = dataclasses.replace(old, seq=max(old.seq, seq))
+
+    def set_cursor(self, region: str, node: str, epoch: int, cursor: int) -> None:
+        old = self._peers.get((region, node))
+        if old is not None and old.epoch == epoch:
+            self._peers[region, node] = dataclasses.replace(old, cursor=cursor, seq=max(old.seq, cursor))
