@@ -91,7 +91,7 @@ types: venv ## mypy --strict
 bench: up venv ## the figures of the README, measured on both regions (ten minutes)
 	$(BIN)/python -m bench
 
-accept: venv images test-image ## the acceptance at full size, real content in and out (ten minutes)
+accept: venv images test-image ## the acceptance at full size: 20 000 simulated histories, real content in and out
 	@LEVELS=accept scripts/test
 
 soak: venv images test-image ## random work and faults on both sides for SOAK_MINUTES=10: is all of it identical?

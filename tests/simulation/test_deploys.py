@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.deploys import failure
+from tests.support.deploys import failure, told
 
 HISTORIES: Final = int(os.environ.get("SIM_HISTORIES", "1500")) // 10
 SEED: Final = os.environ.get("SIM_SEED")
@@ -20,4 +20,4 @@ PARTS: Final = 5
 def test_a_visitor_meets_whole_releases_only(part: int) -> None:
     for seed in SEEDS[part::PARTS]:
         why = failure(seed)
-        assert not why, f"SIM_SEED={seed}: {why}"
+        assert not why, told(seed, why)

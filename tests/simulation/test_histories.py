@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from tests.support import histories
-from tests.support.histories import failure, made, smaller
+from tests.support.histories import failure, made, told
 
 HISTORIES: Final = int(os.environ.get("SIM_HISTORIES", "1500"))
 SEED: Final = os.environ.get("SIM_SEED")
@@ -35,13 +35,6 @@ def test_so_do_two_and_four(nodes: int) -> None:
     for seed in SEEDS[:: 20 if nodes == 2 else 40]:
         why = failure(made(seed, nodes))
         assert not why, f"seed {seed}, {nodes} nodes: {why}"
-
-
-def told(seed: int, why: str) -> str:
-    """What a person needs to see it again."""
-    small = smaller(made(seed), lambda history: failure(history)[:30] == why[:30])
-    steps = "\n  ".join(str(step) for step in small.steps)
-    return f"SIM_SEED={seed}: {why}\nthe smallest such history, {small.setting}:\n  {steps}"
 
 
 def test_a_history_is_the_same_every_time() -> None:

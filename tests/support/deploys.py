@@ -122,6 +122,11 @@ def failure(seed: int, link: type[Link] = Link) -> str:
     return ""
 
 
+def told(seed: int, why: str) -> str:
+    """What a person needs to see a failure again."""
+    return f"deploys {seed}: {why}\nSIM_SEED={seed} .venv/bin/python -m pytest tests/simulation/test_deploys.py"
+
+
 def first_failing(link: type[Link], seeds: range) -> tuple[int, str] | None:
     """The first seed of `seeds` at which a visitor meets something wrong, and what; None if none does."""
     for seed in seeds:

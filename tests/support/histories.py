@@ -117,6 +117,14 @@ def seeds(kind: int, count: int) -> range:
     return range(kind, count * len(STEPS), len(STEPS))
 
 
+def told(seed: int, why: str) -> str:
+    """What a person needs to see a failure again: the command, and the smallest history that fails in the same way."""
+    small = smaller(made(seed), lambda history: failure(history)[:30] == why[:30])
+    steps = "\n  ".join(str(step) for step in small.steps)
+    again = f"SIM_SEED={seed} .venv/bin/python -m pytest tests/simulation/test_histories.py -k three_nodes"
+    return f"history {seed}: {why}\n{again}\nthe smallest such history, {small.setting}:\n  {steps}"
+
+
 def first_failing(link: type[Link], seeds: range) -> tuple[int, str] | None:
     """The first seed of `seeds` whose history fails, and how; None if none does."""
     for seed in seeds:

@@ -263,6 +263,8 @@ class Link:
         self.other = other
         self._seconds = seconds
         self._connections = 0
+        self.pings = 0
+        """heartbeats that came through, which are no work"""
         self.sender: Sender | None = None
         self.receiver: Receiver | None = None
         self.failed: Callable[[], None] = self.cut
@@ -316,7 +318,9 @@ class Link:
                 sender.beat()
                 moved = len(sender.out) > 0
                 if moved:
-                    receiver.take(sender.out.next(chance))
+                    frame = sender.out.next(chance)
+                    self.pings += isinstance(frame, Ping)
+                    receiver.take(frame)
             case 3:
                 moved = self._work(receiver)
             case _:

@@ -366,7 +366,7 @@ class World:
 
     @staticmethod
     def _run_dry(link: Link, chance: Random) -> bool:
-        moved = idle = 0
+        moved, idle, pings = 0, 0, link.pings
         while idle < 5:
             if link.step(chance.randrange(5) if idle == 0 else moved + idle, chance):
                 moved, idle = moved + 1, 0
@@ -374,7 +374,7 @@ class World:
                 idle += 1
             if moved > STEPS:
                 raise Wrong(f"{link.one.name} never stops talking to {link.other.name}")
-        return moved > 0
+        return moved > link.pings - pings
 
 
 def _unsettled(link: Link) -> list[RelPath]:
