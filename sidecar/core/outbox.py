@@ -361,6 +361,7 @@ class Outbox:
                 item.not_before = now + min(TROUBLE_RETRY, TORN_RETRY * 2.0**item.tries)
             case Outcome.BUSY:
                 item.busy = True
+                self._unmark_round(item.path)  # nothing waits for it: neither a round, nor who waits for all offers
                 item.not_before = now + (TROUBLE_RETRY if answer.hint else BUSY_RETRY)
                 item.stage = False  # it asks for the content when it can take it
             case _:

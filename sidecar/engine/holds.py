@@ -69,6 +69,7 @@ class Holds:
         regions: the peers.
         scan_limit, change_limit: how many paths, if they are most of the tree too.
         trash_room: may so many bytes more go to the trash?
+        monotonic: seconds.
         released: called with the kind of a hold that ended: what it held back is to be offered, or scanned, anew.
     """
 
@@ -82,6 +83,7 @@ class Holds:
         change_limit: int,
         trash_room: Callable[[int], bool],
         released: Callable[[HoldKind], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._index = index
         self._path = path
@@ -90,6 +92,7 @@ class Holds:
         self._change_limit = change_limit
         self._trash_room = trash_room
         self._released = released
+        self._monotonic = monotonic
         self._windows: dict[str, holds.Window] = {}
         self._approved: set[str] = set()
         self._scan_approved = False
@@ -135,7 +138,7 @@ class Holds:
         for kind in (HoldKind.CHANGES, HoldKind.TRASH):
             if kind in self.active and self.active[kind].region in (region, ""):
                 return self._one_more(kind)
-        count = self._windows.setdefault(region, holds.Window()).add(time.monotonic())
+        count = self._windows.setdefault(region, holds.Window()).add(self._monotonic())
         if holds.too_much(count, self._index.live_count(), self._change_limit):
             self._begin(HoldKind.CHANGES, region)
             return self._one_more(HoldKind.CHANGES)
@@ -241,14 +244,20 @@ class Holds:
 
     def _keep(self) -> None:
         try:
-            durable.publish(self._path, msgspec.json.encode(list(self.active.values())))
+            self._note(msgspec.json.encode(list(self.active.values())))
         except GeorootError as error:  # the rows that are marked say that something is held, if not for whom
             log.warning("what is held cannot be noted", problem=str(error))
+
+    def _note(self, held: bytes) -> None:
+        durable.publish(self._path, held)
+
+    def _noted(self) -> bytes:
+        return Path(self._path).read_bytes()
 
     def _kept(self) -> list[Hold]:
         """What was held when the run before ended."""
         try:
-            kept = msgspec.json.decode(Path(self._path).read_bytes(), type=list[Hold])
+            kept = msgspec.json.decode(self._noted(), type=list[Hold])
         except (OSError, msgspec.MsgspecError):
             kept = []
         rows = len(self._index.flagged(Flag.HELD))

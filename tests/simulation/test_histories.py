@@ -1,5 +1,5 @@
 """Thousands of short histories of three nodes: local writes, cut links, late and doubled frames, kills, skewed clocks.
-In every other one indexes are lost and volumes set back.
+In a third of them indexes are lost and volumes set back, in a third much of what goes is held until it is approved.
 
 Each history is made from a seed and must end with everything as `simcheck.check` says. A failing seed is printed with
 the smallest history that fails in the same way:

@@ -14,15 +14,17 @@ from sidecar.core import found, observe, order, paths
 from sidecar.core import plan as plans
 from sidecar.core import version as versions
 from sidecar.core.entry import Flag, Kind, Row, Stat, Version
-from sidecar.core.frames import Outcome
+from sidecar.core.frames import Answer, Outcome
 from sidecar.core.lanes import LaneOrder
 from sidecar.core.outbox import Item, Outbox, Round
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.holds import Holds
 from sidecar.engine.land import Lander
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
 from tests.support import deploys, histories
 from tests.support.memory_disk import MemoryDisk
+from tests.support.memory_index import MemoryIndex
 from tests.support.siminbound import Receiver
 from tests.support.simlink import Link, Sender
 from tests.support.simnode import SimNode
@@ -97,6 +99,11 @@ def a_directory_replaced_by_a_file_goes_without_its_dead(broken: pytest.MonkeyPa
     """The tombstones beneath a path that stops being a directory travel on their own."""
     broken.setattr(Outbox, "over_graves", lambda box, item: False)
     broken.setattr(Outbox, "dead_beneath", lambda box, path: [])
+
+
+def deletions_go_in_any_order(broken: pytest.MonkeyPatch) -> None:
+    """Order, rule 5: a directory goes before what lies in it."""
+    broken.setattr(order._Chooser, "_deletions_beneath", lambda chooser, path: order.NOTHING)
 
 
 def deletions_are_offered_in_any_order(broken: pytest.MonkeyPatch) -> None:
@@ -234,6 +241,29 @@ def nobody_sees_that_a_volume_was_set_back(broken: pytest.MonkeyPatch) -> None:
     broken.setattr("sidecar.engine.identity.rolled_back", lambda runs, max_seq, seen_run, seen_seq: False)
 
 
+# -- holds
+
+
+def a_scan_is_never_held(broken: pytest.MonkeyPatch) -> None:
+    """Hold: a web root that is empty at a scan was emptied by somebody."""
+    broken.setattr(Holds, "scan", lambda held, gone, count: False)
+
+
+def changes_are_never_held(broken: pytest.MonkeyPatch) -> None:
+    """Hold: a peer may delete most of the tree."""
+    broken.setattr(Holds, "change", lambda held, region, size: "")
+
+
+def an_approval_asks_for_nothing(broken: pytest.MonkeyPatch) -> None:
+    """Hold: what was held is settled, so nobody sends it again."""
+    broken.setattr(MemoryIndex, "ask_anew", lambda index: None)
+
+
+def a_directory_does_not_wait_for_what_is_held_in_it(broken: pytest.MonkeyPatch) -> None:
+    """Hold: a directory whose content is held survived."""
+    broken.setattr(Lander, "_holds_held", lambda lander, directory: False)
+
+
 BROKEN: Final[tuple[Break, ...]] = (
     plain_vectors,
     the_last_to_speak_wins,
@@ -243,6 +273,7 @@ BROKEN: Final[tuple[Break, ...]] = (
     deleted_rows_are_removed,
     directories_go_with_what_lives_in_them,
     a_directory_replaced_by_a_file_goes_without_its_dead,
+    deletions_go_in_any_order,
     deletions_are_offered_in_any_order,
     an_applied_file_looks_changed,
     rows_are_never_racy,
@@ -263,6 +294,12 @@ STRUCK: Final[tuple[Break, ...]] = (
     found_files_do_not_wait,
     nobody_sees_that_a_volume_was_set_back,
 )
+HELD: Final[tuple[Break, ...]] = (
+    a_scan_is_never_held,
+    changes_are_never_held,
+    an_approval_asks_for_nothing,
+    a_directory_does_not_wait_for_what_is_held_in_it,
+)
 
 
 @pytest.mark.parametrize("break_it", BROKEN, ids=lambda break_it: break_it.__name__)
@@ -273,6 +310,11 @@ def test_a_history_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("break_it", STRUCK, ids=lambda break_it: break_it.__name__)
 def test_a_history_with_faults_of_volumes_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     found_by_history(break_it, histories.STRUCK, monkeypatch)
+
+
+@pytest.mark.parametrize("break_it", HELD, ids=lambda break_it: break_it.__name__)
+def test_a_history_with_holds_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    found_by_history(break_it, histories.HELD, monkeypatch)
 
 
 def found_by_history(break_it: Break, kind: int, broken: pytest.MonkeyPatch) -> None:
@@ -293,6 +335,30 @@ def deletions_do_not_wait_for_symlinks(broken: pytest.MonkeyPatch) -> None:
 def symlinks_do_not_wait_for_their_targets(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 1: a symlink goes though something at its target is unsettled."""
     broken.setattr(order._Chooser, "_target_first", lambda chooser, link: order.NOTHING)
+
+
+def what_is_busy_is_waited_for(broken: pytest.MonkeyPatch) -> None:
+    """Order, rule 3: a symlink waits for a file that a writer at the peer has open."""
+
+    def again(box: Outbox, item: Item, answer: Answer, now: float) -> None:
+        real(box, item, answer, now)
+        item.busy = False
+
+    real = Outbox._again
+    broken.setattr(Outbox, "_again", again)
+
+
+def what_is_busy_holds_up_its_round(broken: pytest.MonkeyPatch) -> None:
+    """Order, rule 3: symlinks and deletions are not offered while a writer at the peer has an offered file open."""
+
+    def again(box: Outbox, item: Item, answer: Answer, now: float) -> None:
+        turn = box._round_of.get(item.path)
+        real(box, item, answer, now)
+        if turn is not None:
+            box._mark_round(item.path, turn)
+
+    real = Outbox._again
+    broken.setattr(Outbox, "_again", again)
 
 
 def ahead_is_there(broken: pytest.MonkeyPatch) -> None:
@@ -325,6 +391,8 @@ def sending_starts_before_all_is_known(broken: pytest.MonkeyPatch) -> None:
 ORDER: Final[tuple[Break, ...]] = (
     deletions_do_not_wait_for_symlinks,
     symlinks_do_not_wait_for_their_targets,
+    what_is_busy_is_waited_for,
+    what_is_busy_holds_up_its_round,
     ahead_is_there,
     offers_come_in_one_round,
     batches_land_as_they_come,

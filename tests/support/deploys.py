@@ -1,7 +1,8 @@
 """Deploys on one simulated node, and visitors on the others who follow `current` after every step of their disk.
 
-A deploy fills releases/N (in place or in a directory that is renamed), swaps the symlink `current`, and deletes the
-release before the last. A visitor who meets `current` must find all that releases/N held, and never goes back.
+A deploy fills releases/N (in place or in a directory that is renamed), with a symlink to what all releases share, swaps
+the symlink `current`, and deletes the release before the last. A visitor who meets `current` must find all that
+releases/N held, and never goes back.
 """
 
 from random import Random
@@ -16,6 +17,9 @@ from tests.support.simnode import SimNode, Wrong
 from tests.support.simworld import Setting, World
 
 CURRENT: Final = RelPath(b"current")
+LOG: Final = RelPath(b"shared/log")
+PATIENCE: Final = 40
+"""Rounds after which a visitor must meet the last release, whatever a writer at the peer holds open."""
 FILES: Final = (b"index", b"css", b"lib/one", b"lib/two")
 
 
@@ -38,19 +42,35 @@ class Deploys:
         Raises:
             Wrong: a visitor met a hole, a mix or an older release, or the end is not as it must be.
         """
+        self._share()
         for number in range(1, self._chance.randrange(3, 8)):
             self._deploy(number)
             self._go_on(self._chance.randrange(30))
+        self._world.go_on(PATIENCE, self._chance)
+        self._shows(max(self._releases))
         self._world.calm(self._chance)
-        last = max(self._releases)
+        self._shows(max(self._releases))
+
+    def _shows(self, release: int) -> None:
         for node in self._world.nodes[1:]:
-            if self._seen.get(node.name) != last:
-                raise Wrong(f"{node.name} shows release {self._seen.get(node.name)}, not {last}")
+            if self._seen.get(node.name) != release:
+                raise Wrong(f"{node.name} shows release {self._seen.get(node.name)}, not {release}")
+
+    def _share(self) -> None:
+        """A log that every release leads to, and that somebody at a peer may write to all the time."""
+        writer = self._world.nodes[0]
+        writer.write(LOG, self._world.content(self._chance), in_place=True, keep_mtime=False)
+        self._world.calm(self._chance)
+        if self._chance.random() < 0.5:
+            self._world.nodes[1].begin(LOG)
+            for link in self._world.links:
+                link.dead = (link.one.name, link.other.name) == ("c", "b")  # it hears of releases from a alone
+                link.cut()
 
     def _deploy(self, number: int) -> None:
         node, release = self._world.nodes[0], RelPath(b"releases/%d" % number)
-        if self._chance.random() < 0.2:
-            node.write(RelPath(b"note"), self._world.content(self._chance), in_place=True, keep_mtime=False)
+        if self._chance.random() < 0.4:
+            node.write(LOG, self._world.content(self._chance), in_place=True, keep_mtime=False)
         moved = self._chance.random() < 0.3
         place = RelPath(b"tmp") if moved else release
         self._releases[number] = {}
@@ -59,6 +79,7 @@ class Deploys:
             node.write(paths.join(place, name), content, in_place=True, keep_mtime=False)
             self._releases[number][paths.join(release, name)] = content
             self._go_on(self._chance.choice((0, 0, 2)))
+        node.symlink(paths.join(place, b"shared"), b"../../shared" if not moved else b"../shared")
         if moved:
             node.rename(place, release)
         self._go_on(self._chance.choice((0, 0, 3)))

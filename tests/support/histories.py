@@ -5,6 +5,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
+from tests.support.simholds import Limits
 from tests.support.simlink import Link
 from tests.support.simnode import Wrong
 from tests.support.simworld import Setting, Step, World
@@ -34,16 +35,26 @@ VOLUMES: Final = (
     ("roll", 3),
     ("empty", 1),
 )
+HELD_BACK: Final = (
+    *WEIGHTS,
+    ("approve", 4),
+    ("unmount", 1),
+    ("purge", 1),
+)
 
 
 def _each(weights: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
     return tuple(what for what, weight in weights for _ in range(weight))
 
 
-STEPS: Final = (_each(WEIGHTS), _each(VOLUMES))
+STEPS: Final = (_each(WEIGHTS), _each(VOLUMES), _each(HELD_BACK))
 PLAIN: Final = 0
-"""Histories whose seed leaves this remainder have no fault of a volume; the others have."""
+"""Histories whose seed leaves this remainder have no fault of a volume, and nothing is held."""
 STRUCK: Final = 1
+"""In these volumes are lost and set back."""
+HELD: Final = 2
+"""In these much of what is deleted or replaced is held, until it is approved."""
+LIMITS: Final = (Limits(3, 2), Limits(2, 4), Limits(3, trash=12), Limits(2, 2, 30))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,7 +70,9 @@ def made(seed: int, nodes: int = NODES) -> History:
     chance = Random(seed)
     skews = tuple(chance.choice((0.0, 0.0, 0.5, -3600.0, 3600.0)) for _ in range(nodes))
     grain_ns = chance.choice((0, 4_000_000))
-    kinds = STEPS[seed % len(STEPS)]
+    kind = seed % len(STEPS)
+    kinds = STEPS[kind]
+    limits = chance.choice(LIMITS) if kind == HELD else Limits()
     steps = [_step(chance, chance.choice(kinds), nodes) for _ in range(chance.choice((8, 20, 40, 60)))]
     for _ in range(chance.choice((0, 0, 1))):
         steps.insert(chance.randrange(len(steps)), _step(chance, "calm", nodes))
@@ -67,7 +80,7 @@ def made(seed: int, nodes: int = NODES) -> History:
         steps.append(_step(chance, "solo", nodes))
     else:
         steps.append(_step(chance, "calm", nodes))
-    return History(Setting(skews, grain_ns), tuple(steps))
+    return History(Setting(skews, grain_ns, limits), tuple(steps))
 
 
 def _step(chance: Random, what: str, nodes: int) -> Step:

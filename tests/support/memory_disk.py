@@ -452,6 +452,10 @@ class MemoryDisk:
 
     # -- what a test asks
 
+    def trash_bytes(self) -> int:
+        """How much lies in the trash."""
+        return sum(len(inode.content) for tree in self.trash.values() for inode in tree.values())
+
     def contents(self) -> set[bytes]:
         """All bytes that lie anywhere here but in the inbox."""
         trees = [self.files, *self.trash.values()]

@@ -105,6 +105,10 @@ class MemoryIndex(MemoryStore):
         old = self._peers[region, node]
         self._peers[region, node] = dataclasses.replace(old, seq=max(old.seq, seq))
 
+    def ask_anew(self) -> None:
+        """Nothing counts as settled of any peer."""
+        self._peers = {key: dataclasses.replace(peer, cursor=0) for key, peer in self._peers.items()}
+
     def set_cursor(self, region: str, node: str, epoch: int, cursor: int) -> None:
         old = self._peers.get((region, node))
         if old is not None and old.epoch == epoch:

@@ -77,7 +77,7 @@ class Receiver:
                 self._remember(cursor)
             case OffersEnd(cursor):
                 self._remember(cursor)
-                self._node.offers.offered.add(self._peer)
+                self._node.offers_end(self._peer)
             case _:
                 pass
 
@@ -101,7 +101,7 @@ class Receiver:
             del self._queues[lane][0]
             holds = self._orders[lane].holds
             tombstones = {e.path: e for e in batch.entries if _is_tombstone(e) and holds(e.leans)}
-            self._landing[lane] = _Landing(batch, staged, tombstones, self._node.lander(), [])
+            self._landing[lane] = _Landing(batch, staged, tombstones, self._node.lander(self._peer), [])
         landing = self._landing[lane]
         start = len(landing.answers)
         part = landing.batch.entries[start : start + SLICE]

@@ -269,12 +269,14 @@ class Link:
         self.receiver: Receiver | None = None
         self.failed: Callable[[], None] = self.cut
         """called when the index of the receiving node was full: what it told its links of is undone"""
+        self.dead = False
+        """can it not be opened?"""
         self.fault = 1.0
         """what happens to the next file that is carried: 1 nothing, 0.5 torn, 0 lost"""
 
     def connect(self) -> None:
         """Open it, if it is down: each says who it is, the receiver what it settled."""
-        if self.sender is not None:
+        if self.sender is not None or self.dead:
             return
         hello = self._heard(self.one.me.hello())
         self.other.met(hello)

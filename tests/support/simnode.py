@@ -5,18 +5,19 @@ everything else anew, as a new process would.
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, cast
 
-from sidecar.core import found, observe
+from sidecar.core import found, observe, paths
 from sidecar.core import version as versions
 from sidecar.core.entry import Dot, Flag, Head, Kind, Row, Stat, Version
 from sidecar.core.frames import Hello
 from sidecar.core.intent import Intent
 from sidecar.core.links import Resolver
 from sidecar.core.paths import ROOT, RelPath
-from sidecar.core.ports import InUse, Surprise
+from sidecar.core.ports import InUse, Surprise, Unreachable
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.identity import Identity
 from sidecar.engine.land import Lander
@@ -24,10 +25,12 @@ from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
 from sidecar.engine.recover import Recovery
 from sidecar.engine.replica import Changed, Dots, Replica
+from sidecar.engine.status import HoldKind
 from sidecar.fs.root import WebRoot
 from sidecar.index.store import Index
 from tests.support.memory_disk import MADE, Contents, Crash, MemoryDisk, digest_of, excluded
 from tests.support.memory_index import MemoryIndex
+from tests.support.simholds import Limits, Notes, SimHolds
 from tests.support.simwriters import HALF, Facts, Writers
 
 EPOCH_NS: Final = 1_764_000_000_000_000_000
@@ -80,8 +83,9 @@ class SimNode(Writers):
         grain_ns: file times are multiples of it.
         draw: gives random numbers of runs and epochs.
         everybodys: what local writers put where, of all nodes.
+        limits: what is held.
         told: called with every changed row and the region that sent it, "" for none.
-        renewed: called when a new epoch began.
+        renewed: called when a new epoch began; `asks`: when the peers are to offer everything anew.
     """
 
     def __init__(
@@ -93,8 +97,10 @@ class SimNode(Writers):
         grain_ns: int,
         draw: Callable[[], int],
         everybodys: Facts,
+        limits: Limits,
         told: Callable[["SimNode", Changed, str], None],
         renewed: Callable[["SimNode"], None],
+        asks: Callable[["SimNode"], None],
     ) -> None:
         self.name = name
         self._peers = list(peers)
@@ -104,12 +110,17 @@ class SimNode(Writers):
         self._draw = draw
         self._told = told
         self._renewed = renewed
+        self._asks = asks
+        self._limits = limits
+        self._notes = Notes()
         super().__init__(MemoryDisk(self.now_ns, grain_ns), everybodys)
         self.store = MemoryIndex(draw)
         self.intents: dict[RelPath, Intent] = {}
         self.in_order = False
         """are changes absorbed in the order that a visitor of a peer needs?"""
         self.written: list[Written] = []
+        self.granted: Counter[str] = Counter()
+        """how many deletions and replacements of each peer went on unasked"""
         self.halves = False
         """did a snapshot catch a file half written? Then that is what was written there"""
         self.full = False
@@ -148,7 +159,17 @@ class SimNode(Writers):
         """A new run: nothing is remembered but what is stored; finish what a kill interrupted, then the first scan."""
         self.store.start(self._draw(), self.now_us())
         self.replica = Replica(self.store, self.disk, Dots(self.store.run, self.now_us), self._tell, self._racy_ns)
-        self.absorber = Absorber(self.replica)
+        self.holds = SimHolds(
+            self.store,
+            self._notes,
+            self._limits,
+            self._peers,
+            lambda: self._now_ns() / 1e9,
+            self.disk.trash_bytes,
+            self._released,
+        )
+        self.absorber = Absorber(self.replica, self.holds.withheld)
+        self._given: set[RelPath] = set()
         self.resolver = Resolver(self._link_at)
         index = cast(Index, self.store)
         self.me = Identity(self.name, self.name, "", "", index, self.resolver, self.now_us)
@@ -172,9 +193,30 @@ class SimNode(Writers):
     def now_us(self) -> int:
         return self.now_ns() // 1000
 
-    def lander(self) -> Lander:
-        """What lands the entries of one batch."""
-        return Lander(self.replica, self.absorber, self.resolver, excluded, links_outside=True)
+    def lander(self, region: str) -> Lander:
+        """What lands the entries of one batch of `region`."""
+        return Lander(
+            self.replica,
+            self.absorber,
+            self.resolver,
+            excluded,
+            links_outside=True,
+            guard=lambda size: self._guard(region, size),
+            given=self._given,
+        )
+
+    def _guard(self, region: str, size: int) -> str:
+        why = self.holds.change(region, size)
+        self.granted[region] += not why
+        return why
+
+    def _released(self, kind: HoldKind) -> None:
+        """As `engine.node`: what a hold held back is looked at, or asked for, anew."""
+        if kind is HoldKind.SCAN:
+            self.scan()
+            return
+        self.store.ask_anew()
+        self._asks(self)
 
     def _link_at(self, path: RelPath) -> bytes | None:
         row = self.store.get(path)
@@ -233,13 +275,13 @@ class SimNode(Writers):
             self.dirty.pop(path, None)
         with self.transaction():
             troubles = self.absorber.absorb(picked)
-        self.dirty.update(dict.fromkeys(troubles))
+        self.dirty.update(dict.fromkeys(path for path, trouble in troubles.items() if isinstance(trouble, InUse)))
 
     def look_first(self, picked: Iterable[RelPath]) -> None:
         """Local changes of what is about to be landed on are committed before the intents: these are made from rows."""
         with self.transaction():
             for path in picked:
-                with suppress(InUse, Surprise):
+                with suppress(InUse, Surprise, Unreachable):
                     self.absorber.refresh(path)
 
     def absorb_in_order(self, limit: int) -> None:
@@ -252,15 +294,18 @@ class SimNode(Writers):
             self.absorb([path for path in self.dirty if path not in there])
 
     def scan(self) -> None:
-        """Mark whatever differs from its row, as a scan of the whole root does: directories, files, symlinks, gone."""
+        """Mark whatever differs from its row, as a scan of the whole root does: directories, files, symlinks, gone; of
+        a directory that is gone, it alone."""
         turns = (Kind.DIR, Kind.FILE, Kind.SYMLINK)
         for path, inode in sorted(self.disk.files.items(), key=lambda item: turns.index(item[1].kind)):
             change = observe.compare(self.store.get(path), inode.stat())
             if change is not observe.Change.NONE and not excluded(path, False):
                 self.dirty[path] = None
-        for row in self.store.rows():
-            if row.stat is not None and row.path not in self.disk.files:
-                self.dirty[row.path] = None
+        rows = [row for row in self.store.rows() if row.stat is not None]
+        gone = [r.path for r in rows if r.path not in self.disk.files and self.disk.is_dir(paths.parent(r.path))]
+        count = sum(r.path in gone or any(paths.beneath(r.path, path) for path in gone) for r in rows)
+        if not self.holds.scan(gone, count):
+            self.dirty.update(dict.fromkeys(gone))
 
     def _find(self) -> None:
         """What the scan of a new index met, in its order: found, not written."""
@@ -273,6 +318,11 @@ class SimNode(Writers):
     def met(self, hello: Hello) -> None:
         """A peer said hello."""
         self.offers.new[hello.region] = hello.new_index
+
+    def offers_end(self, region: str) -> None:
+        """A peer has offered everything."""
+        self.offers.offered.add(region)
+        self.holds.offered(region)
 
     def date_found(self) -> bool:
         """When every peer has answered, what nobody knew is written, symlinks last; False: it is not the time."""

@@ -10,12 +10,15 @@ from functools import partial
 from random import Random
 from typing import Final
 
+from sidecar.core import holds
 from sidecar.core.entry import Kind
-from sidecar.core.paths import RelPath
+from sidecar.core.paths import ROOT, RelPath
 from sidecar.engine.replica import Changed
-from tests.support.memory_disk import Crash
+from sidecar.engine.status import HoldKind
+from tests.support.memory_disk import Crash, excluded
 from tests.support.simcheck import check, difference
 from tests.support.simfaults import FAULTS, Faults
+from tests.support.simholds import UNLIMITED, Limits
 from tests.support.simlink import Link
 from tests.support.simnode import EPOCH_NS, MODES, SimNode, Wrong
 from tests.support.simwriters import Facts
@@ -41,6 +44,8 @@ KINDS: Final = (
 )
 OPS: Final = tuple(kind for kind, weight in KINDS for _ in range(weight))
 LINK_STEPS: Final = frozenset({"connect", "cut", "tear", "move", "flow"})
+APPROVALS: Final = 10
+"""After so many approvals nothing may be held any more."""
 ROUNDS: Final = 80
 """Everything must be at rest after this many rounds, half a second each."""
 STEPS: Final = 3000
@@ -63,6 +68,7 @@ class Setting:
 
     skews_s: tuple[float, ...] = (0.0, 0.0, 0.0)
     grain_ns: int = 0
+    limits: Limits = UNLIMITED
 
 
 class World:
@@ -88,14 +94,17 @@ class World:
                 setting.grain_ns,
                 self._run,
                 facts,
+                setting.limits,
                 self._told,
                 self._cut_all,
+                self._cut_incoming,
             )
             for name, skew in zip(names, setting.skews_s, strict=True)
         ]
         self.faults = Faults(self.nodes)
+        self._limits = setting.limits
         self.down: set[str] = set()
-        self._node_steps: dict[str, Callable[[SimNode, Random], None]] = {
+        self._node_steps: dict[str, Callable[[SimNode, Random], object]] = {
             "write": self.local,
             "race": self._race,
             "twice": self._twice,
@@ -108,6 +117,9 @@ class World:
             "calm": lambda _, chance: self.calm(chance),
             "solo": self._solo,
             "snapshot": self._snapshot,
+            "approve": lambda node, _: self._approve(node),
+            "unmount": self._unmount,
+            "purge": self._purge,
         }
         self.links += [link(a, b, self.seconds) for a in self.nodes for b in self.nodes if a is not b]
         for made in self.links:
@@ -187,6 +199,11 @@ class World:
     def _cut_all(self, node: SimNode) -> None:
         for link in self.links:
             if node in (link.one, link.other):
+                link.cut()
+
+    def _cut_incoming(self, node: SimNode) -> None:
+        for link in self.links:
+            if node is link.other:
                 link.cut()
 
     def _wait(self, node: SimNode, chance: Random) -> None:
@@ -331,13 +348,76 @@ class World:
             self._start(node)
         self._finish(chance)
         for link in self.links:
-            link.fault = 1.0
-        self.settle(chance)
+            link.fault, link.dead = 1.0, False
+        self._settle_approved(chance)
         self.faults.settle()
         check(self)
 
+    def _settle_approved(self, chance: Random) -> None:
+        """Come to rest; whatever is held is approved, until nothing is."""
+        for _ in range(APPROVALS):
+            self.settle(chance)
+            approved = [self._approve(node) for node in self.nodes]
+            if not any(approved):
+                return
+        raise Wrong(f"held again and again: {[(node.name, node.holds.active) for node in self.nodes]}")
+
+    def _approve(self, node: SimNode) -> int:
+        """A person lets everything go on; how much was held."""
+        held = list(node.holds.active) if node.name not in self.down else []
+        for kind in held:
+            node.holds.approve(kind)
+        return len(held)
+
+    def _unmount(self, node: SimNode, chance: Random) -> None:
+        """The web root of a node is empty when it starts: nobody else's is; until it is there again, or approved."""
+        self.calm(chance)
+        expected = {other.name: other.disk.shown() for other in self.nodes}
+        holds_it = node.store.live_count() > self._limits.scan
+        hidden = node.unmount()
+        self._restart(node)
+        self.settle(chance)
+        others = [other for other in self.nodes if other is not node]
+        if holds_it and any(other.disk.shown() != expected[other.name] for other in others):
+            raise Wrong(f"the web root of {node.name} was not there, and others lost files")
+        if not holds_it or chance.random() < 0.5:
+            node.was_deleted(hidden)
+            self.calm(chance)
+            return
+        node.disk.files = hidden
+        self._restart(node)
+        self.calm(chance)
+        if any(other.disk.shown() != expected[other.name] for other in self.nodes):
+            raise Wrong(f"the web root of {node.name} is there again, and not as it was")
+
+    def _restart(self, node: SimNode) -> None:
+        self.down.add(node.name)
+        self._cut_all(node)
+        self._start(node)
+
+    def _purge(self, node: SimNode, chance: Random) -> None:
+        """Somebody deletes everything on one node: the others keep most of theirs until that is approved."""
+        self.calm(chance)
+        others = [other for other in self.nodes if other is not node]
+        files = {other.name: _files(other) for other in others}
+        live = {other.name: other.store.live_count() for other in others}
+        for other in others:
+            other.granted.clear()
+        for path in node.disk.children(ROOT):
+            node.delete(path)
+        while node.dirty:
+            self.absorb(node, chance)
+        self.settle(chance)
+        for other in others:
+            may_go = _may_go(files[other.name], live[other.name], self._limits.changes)
+            if most := {region: count for region, count in other.granted.items() if count > may_go}:
+                raise Wrong(f"{node.name} deleted everything, and {other.name} followed unasked: {most}, not {may_go}")
+            if _files(other) and not other.holds.active:
+                raise Wrong(f"{other.name} keeps files that {node.name} deleted, and holds nothing")
+        self.calm(chance)
+
     def settle(self, chance: Random) -> None:
-        """Run until everything is at rest.
+        """Run until everything is at rest; what is held while a scan is held may be tried again and again.
 
         Raises:
             Wrong: it never is.
@@ -345,12 +425,24 @@ class World:
         for _ in range(ROUNDS):
             if not self._round(chance):
                 return
+        if any(HoldKind.SCAN in node.holds.active for node in self.nodes):
+            return
         unsettled = {f"{link.one.name}>{link.other.name}": _unsettled(link) for link in self.links if not link.idle}
         raise Wrong(f"no rest after {ROUNDS} rounds: {unsettled}")
+
+    def go_on(self, rounds: int, chance: Random) -> None:
+        """Everything up, and so many rounds, at rest or not."""
+        for node in self.nodes:
+            self._start(node)
+        for link in self.links:
+            link.fault = 1.0
+        for _ in range(rounds):
+            self._round(chance)
 
     def _round(self, chance: Random) -> bool:
         busy = False
         for node in self.nodes:
+            node.holds.look_again()
             node.mark_racy()
             if node.dirty:
                 busy = True
@@ -375,6 +467,15 @@ class World:
             if moved > STEPS:
                 raise Wrong(f"{link.one.name} never stops talking to {link.other.name}")
         return moved > link.pings - pings
+
+
+def _files(node: SimNode) -> int:
+    return sum(inode.kind is not Kind.DIR for path, inode in node.disk.files.items() if not excluded(path, False))
+
+
+def _may_go(files: int, live: int, limit: int) -> int:
+    """How many of so many files a peer may delete at once, unasked, of a tree of `live` paths."""
+    return next((n for n in range(files) if holds.too_much(n + 1, live - n, limit)), files)
 
 
 def _unsettled(link: Link) -> list[RelPath]:

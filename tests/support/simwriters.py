@@ -134,6 +134,18 @@ class Writers:
             self._note(path, None)
         self._touched(old, *self.disk.subtree(new))
 
+    def unmount(self) -> dict[RelPath, Inode]:
+        """Another volume, an empty one, lies where the web root was; what was there."""
+        hidden, self.disk.files, self.disk.open = self.disk.files, {}, set()
+        for path in hidden:
+            self._note(path, None)
+        return hidden
+
+    def was_deleted(self, hidden: dict[RelPath, Inode]) -> None:
+        """What is not there any more was deleted, somebody says."""
+        for inode in hidden.values():
+            self._destroy(inode)
+
     def mkdir(self, path: RelPath) -> None:
         """A directory, in the place of a file if one is there."""
         if not self._make_way(path) or self.disk.is_dir(path):

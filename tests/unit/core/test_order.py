@@ -325,6 +325,21 @@ def test_a_deletion_does_not_wait_for_a_symlink_that_the_peer_cannot_take() -> N
     assert ["old"] == sender.small(now=0.0)
 
 
+def test_what_the_peer_cannot_take_now_holds_up_no_round_of_offers() -> None:
+    sender = Sender()
+    sender.offer("log", file(1))
+    sender.offer("current", symlink(1))
+    sender.offer("old", deleted(1))
+    assert ["log"] == sender.offers()
+    sender.told(Answer(0, Outcome.BUSY, hint="owned by another user: chown it"), lane=Lane.OFFER, now=0.0)
+    assert ["current"] == sender.offers()
+    sender.settled(Lane.OFFER)
+    assert ["old"] == sender.offers()
+    sender.settled(Lane.OFFER)
+    assert sender.box.all_offered
+    assert not sender.box.idle
+
+
 def test_the_deletion_that_leaves_its_old_name_goes_with_a_rename() -> None:
     sender = Sender()
     sender.file("new", came_from="old")

@@ -27,6 +27,7 @@ from sidecar.engine.disk import RootDisk
 from sidecar.fs.root import WebRoot
 from sidecar.index.store import Index
 from tests.support.memory_disk import MemoryDisk, digest_of, excluded
+from tests.support.simholds import Limits
 from tests.support.simnode import SimNode
 
 A: Final = RelPath(b"a")
@@ -82,7 +83,9 @@ class Simulated:
 
     def __init__(self) -> None:
         self._ns = 1
-        self._node = SimNode("a", [], self._now, 0, 0, lambda: 1, {}, lambda *_: None, lambda _: None)
+        self._node = SimNode(
+            "a", [], self._now, 0, 0, lambda: 1, {}, Limits(), lambda *_: None, lambda _: None, lambda _: None
+        )
         self.disk: MemoryDisk = self._node.disk
 
     def _now(self) -> int:
