@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from sidecar.engine.commands import Commands
 from sidecar.engine.links import RESTART, Links, delay
 from sidecar.engine.node import Node, now_us
 from sidecar.engine.options import Options, PeerOptions
+from sidecar.engine.orders import Pending, Synced
 from sidecar.engine.patience import Patience
 from sidecar.engine.report import Reporter
 from sidecar.engine.status import Status
@@ -39,6 +40,7 @@ NOT_FLUSHED: Final = 4
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 TRIAL_BYTES: Final = 8 << 20
 """What the trial of rsync and gate needs at most, ten times over."""
+Errand = Callable[[Commands], Awaitable[None]]
 _DRAIN_LOOK: Final = 0.02
 
 
@@ -51,6 +53,47 @@ def run(settings: Settings) -> int:
     log.configure(settings.log_level, settings.log_format, settings.log_file)
     logger.info("starting", version=VERSION, **settings.redacted())
     return asyncio.run(_run(settings))
+
+
+def sync_once(settings: Settings, within: float) -> tuple[Synced | None, int]:
+    """Run a node until it and the regions have everything of each other; what is not, None if it was told to stop
+    before, and its exit code. It logs what is at least a warning.
+
+    Raises:
+        GeorootError: as `run`.
+    """
+    done: list[Synced] = []
+
+    async def errand(commands: Commands) -> None:
+        done.append(await commands.sync(within))
+
+    _log_quietly(settings)
+    code = asyncio.run(_run(settings, errand))
+    return (done[0] if done else None), code
+
+
+def pending(settings: Settings, within: float) -> Pending:
+    """What each region has not confirmed: a node that sends and receives nothing takes up what has changed, and asks.
+
+    Raises:
+        GeorootError: as `run`; it was told to stop before.
+    """
+    done: list[Pending] = []
+
+    async def errand(commands: Commands) -> None:
+        done.append(await commands.look(within))
+
+    _log_quietly(settings)
+    asyncio.run(_run(settings, errand, sends=False))
+    if not done:
+        raise GeorootError("it was told to stop")
+    return done[0]
+
+
+def _log_quietly(settings: Settings) -> None:
+    log.configure(
+        "warning" if settings.log_level == "info" else settings.log_level, settings.log_format, settings.log_file
+    )
 
 
 def options_of(settings: Settings) -> Options:
@@ -139,7 +182,8 @@ class Reported:
         return self._reporter.status()
 
 
-async def _run(settings: Settings) -> int:
+async def _run(settings: Settings, errand: Errand | None = None, *, sends: bool = True) -> int:
+    """A node until it is told to stop, or until its errand is done."""
     options = options_of(settings)
     with contextlib.ExitStack() as held:
         root = held.enter_context(WebRoot(options.root, options.state, options.inbox))
@@ -159,8 +203,14 @@ async def _run(settings: Settings) -> int:
         sshd = _sshd(options, installed, env)
         await sshd.check()
         reporter = Reporter(node, links, sshd, settings.layout)
-        async with _listening(options, links), _web(settings, reporter, node.metrics, Commands(node, links)):
-            code = await _until_told(_tasks(settings, node, links, sshd, reporter), node, links, reporter)
+        commands, told = Commands(node, links), asyncio.Event()
+        # a session of sshd may outlive its sshd: without a listener nobody is let in
+        hears = _listening(options, links) if sends else contextlib.nullcontext()
+        async with hears, _web(settings, reporter, node.metrics, commands):
+            tasks = _tasks(settings, node, links, sshd, reporter) if sends else _looking(node, links)
+            if errand is not None:
+                tasks["errand"] = _done(errand(commands), told)
+            code = await _until_told(tasks, node, links, reporter, told)
         try:
             index.stop()
         except Retryable as error:  # the next start looks at all of it, as after a kill
@@ -219,13 +269,27 @@ def _tasks(
     return tasks
 
 
-async def _until_told(work: dict[str, Coroutine[Any, Any, None]], node: Node, links: Links, reporter: Reporter) -> int:
-    """Run all of `work` until a signal asks for the end; then flush, and end it.
+def _looking(node: Node, links: Links) -> dict[str, Coroutine[Any, Any, None]]:
+    """What runs in a node that sends and receives nothing."""
+    masters = {f"master {region}": link.master.run() for region, link in links.links.items()}
+    return {"scan": node.scans(), "watch": node.watching.run(), **masters}
+
+
+async def _done(errand: Awaitable[None], told: asyncio.Event) -> None:
+    await errand
+    told.set()
+    await asyncio.Event().wait()
+
+
+async def _until_told(
+    work: dict[str, Coroutine[Any, Any, None]], node: Node, links: Links, reporter: Reporter, told: asyncio.Event
+) -> int:
+    """Run all of `work` until a signal, or `told`, asks for the end; then flush, and end it.
 
     Raises:
         GeorootError: one of them ended by itself.
     """
-    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, told.set)
     loop.add_signal_handler(signal.SIGHUP, log.reopen)
@@ -236,7 +300,7 @@ async def _until_told(work: dict[str, Coroutine[Any, Any, None]], node: Node, li
         _raise_ended(running)
         reporter.draining = True
         flushed = await _drain(node, links)
-        links.close("it is shutting down")
+        links.end()
         return 0 if flushed else NOT_FLUSHED
     finally:
         node.watching.stop()

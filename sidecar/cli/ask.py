@@ -52,6 +52,19 @@ def get(run_dir: str, route: str, limit: float = LIMIT, query: Mapping[str, str]
     return b"".join(stream(run_dir, route, query, limit))
 
 
+def is_there(run_dir: str) -> bool:
+    """Does a daemon take orders there?"""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+        asked.settimeout(LIMIT)
+        try:
+            asked.connect(os.path.join(run_dir, SOCKET))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError:
+            return True  # what is wrong with it, the order tells
+        return True
+
+
 def stream(run_dir: str, route: str, query: Mapping[str, str] | None, limit: float = LIMIT) -> Iterator[bytes]:
     """The same in pieces, for what may be large."""
     yield from _exchange(run_dir, "GET", f"{route}?{urlencode(query)}" if query else route, None, limit)

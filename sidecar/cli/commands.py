@@ -15,6 +15,7 @@ from sidecar.cli.pause import pause, resume
 from sidecar.cli.restore import restore
 from sidecar.cli.run import run
 from sidecar.cli.status import status
+from sidecar.cli.sync import sync
 from sidecar.cli.trash import trash
 from sidecar.cli.wait import wait
 
@@ -33,7 +34,9 @@ def _healthcheck() -> int:
     return healthcheck.main([])
 
 
-for _command in (run, status, keygen, join, claim, approve, reject, pause, resume, wait, conflicts, trash, restore):
+_HOLDS: Final = (approve, reject, claim, join)
+_KEPT: Final = (conflicts, trash, restore)
+for _command in (run, status, keygen, sync, wait, pause, resume, *_HOLDS, *_KEPT):
     sidecar.add_command(_command)
 
 

@@ -18,6 +18,7 @@ WRONG: Final = 2
 FAULT: Final = 3
 UNSENT: Final = 4
 HELD: Final = 5
+UNREACHED: Final = 6
 DEFECT: Final = 70
 INTERRUPTED: Final = 130
 UNREAD: Final = 141
@@ -28,7 +29,8 @@ CODES: Final[Mapping[int, str]] = {
     WRONG: "a setting or an argument is wrong",
     FAULT: "what it stands on is not as it must be: a key, a port, the volume, no sidecar to ask",
     UNSENT: "stopped before everything pending was sent",
-    HELD: "a path is held or refused (`wait`): somebody has to approve or reject it, or to mend what it says",
+    HELD: "a path is held or refused (`wait`, `sync`): somebody has to approve or reject it, or to mend what it says",
+    UNREACHED: "a region is not reached (`sync`); the others are in sync",
     DEFECT: "a defect: please report it",
     INTERRUPTED: "interrupted from the keyboard",
     UNREAD: "nobody read the output to its end",

@@ -9,19 +9,23 @@ from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath
 from sidecar.engine import restore
-from sidecar.engine.decisions import LOOK, Decisions, path_in_root, shown
+from sidecar.engine.decisions import LOOK, Decisions, path_in_root, shown, until
 from sidecar.engine.links import Link
 from sidecar.engine.orders import (
     LISTED,
     Behind,
     ConflictItem,
     Conflicts,
+    Pending,
     Restored,
+    Synced,
     Trash,
     TrashItem,
     Waited,
 )
+from sidecar.engine.peek import ask_all
 from sidecar.engine.restore import Restorer, Wanted
+from sidecar.engine.settling import REACH, Settling, is_stuck, pending
 from sidecar.engine.status import HoldKind
 from sidecar.errors import GeorootError, NeedsHelp, Retryable
 from sidecar.fs import keep
@@ -67,6 +71,51 @@ class Commands(Decisions):
         await self._node.found.wait()
         return self._node.index.max_seq()
 
+    # -- one run
+
+    async def sync(self, within: float) -> Synced:
+        """Look at the whole web root now; returns when this node and every region have everything of each other, but
+        for regions that stay away, and what is held."""
+        end, settling = time.monotonic() + within, Settling(self._node, self._links)
+        await self._scanned_anew(within)
+        await until(settling.heard_all, end - time.monotonic())
+        seq = self._node.index.max_seq()
+        await until(lambda: settling.sent_all(seq), end - time.monotonic())
+        each = (self._not_synced(settling, link, seq) for link in self._links.links.values())
+        return Synced(tuple(one for one in each if one is not None))
+
+    def _not_synced(self, settling: Settling, link: Link, seq: int) -> Behind | None:
+        region, behind = link.peer.region, self._one_behind(link, seq)
+        if not settling.reached(link):
+            why = behind.why if behind is not None and not behind.held else "it does not connect to this node"
+            return Behind(region, why, unreached=True)
+        if behind is None and region not in self._links.heard:
+            for path, hint in self._node.troubles.items():
+                return Behind(region, f"not all that it has is applied here, {shown(path)}: {hint}", held=True)
+            return Behind(region, "it has not sent all that it has yet")
+        return behind
+
+    async def _scanned_anew(self, within: float) -> None:
+        node = self._node
+        if not node.scanned.is_set():
+            await until(node.scanned.is_set, within)
+            return
+        await until(lambda: not node.scanning, within)
+        asked = time.monotonic()
+        node.scan_soon()
+        await until(lambda: node.scanned_at > asked and not node.scanning, within)
+
+    async def pending(self) -> Pending:
+        """What each region has not confirmed."""
+        return pending(self._node, self._links)
+
+    async def look(self, within: float) -> Pending:
+        """The same in a run that sends nothing: when what has changed here is taken up, and the regions are asked."""
+        await self._node.scanned.wait()
+        await self._node.watching.caught_up()
+        await ask_all(self._node.me, self._links, min(within, REACH))
+        return pending(self._node, self._links)
+
     def _behind(self, links: Iterable[Link], seq: int) -> tuple[Behind, ...]:
         return tuple(behind for link in links if (behind := self._one_behind(link, seq)) is not None)
 
@@ -81,11 +130,13 @@ class Commands(Decisions):
         outbound = link.outbound
         if not self._node.going.is_set():
             return "it is paused here"
+        if self._node.joining.waits:
+            return "this node waits for `sidecar join`"
         if outbound is None or outbound.box is None:
             return link.master.problem or link.problem or "there is no link yet"
         if seq < 0:
             return "what was written here is not looked at yet"
-        if not link.has(seq):
+        if not link.has(seq) and not is_stuck(link):
             return f"{len(outbound.box.seqs)} paths are not confirmed"
         return ""
 

@@ -106,7 +106,7 @@ class Joining:
     def put_off(self, region: str, batch: Batch) -> list[Answer]:
         """Nothing of the batch is applied; what it offers is compared. The answers to it."""
         heard = self._heard.setdefault(region, _Heard())
-        if batch.lane is not Lane.OFFER:
+        if batch.lane is not Lane.OFFER or heard.complete:  # what is offered again would count twice
             heard.stale = True
             return _held(batch)
         for entry in batch.entries:

@@ -52,6 +52,8 @@ class Link:
         self.problem = ""
         self.cursor = -1
         """the seq up to which the peer has confirmed everything; -1: it was not heard of in this run"""
+        self.ending = False
+        """its node ends it: what ends it then is no problem"""
         self.incoming: set[Inbound] = set()
         """what is open from nodes of the peer"""
         options = node.options
@@ -179,7 +181,7 @@ class Link:
             self._tell(f"a defect on this link: {_first(errors)!r}")
 
     def _tell(self, problem: str) -> None:
-        if problem != self.problem:
+        if problem != self.problem and not self.ending:
             log.warning("link down", peer=self.peer.region, why=problem)
         self.problem = problem
 
@@ -201,6 +203,8 @@ class Links:
         self._node = node
         self.links = {peer.region: Link(node, peer, keys, env) for peer in node.options.peers}
         self.incoming = {region: link.incoming for region, link in self.links.items()}
+        self.heard: set[str] = set()
+        """the regions that have offered all that they have, each over its last connection"""
         self._mark = os.path.join(node.options.state, "paused")
         if not os.path.exists(self._mark):
             node.going.set()
@@ -225,7 +229,7 @@ class Links:
             self._node.landing,
             self._node.metrics,
             met=lambda inbound: self._met(region, inbound),
-            offers_end=self._node.offers_end,
+            offers_end=self._offers_end,
             other_way=self.links[region].way_to,
         )
         with self.links[region].reported():
@@ -243,9 +247,14 @@ class Links:
         for old in [one for one in self.incoming[region] if one.peer and one.peer.node == inbound.peer.node]:
             old.close("the same node connected anew")
         self.incoming[region].add(inbound)
+        self.heard.discard(region)
         self._node.joining.begun(region)
         self._node.met(inbound.peer)
         self.links[region].master.hurry()
+
+    def _offers_end(self, region: str) -> None:
+        self.heard.add(region)
+        self._node.offers_end(region)
 
     def named(self, regions: Collection[str]) -> list[Link]:
         """The links to these regions; none named: all. Raises NeedsHelp: there is no such peer."""
@@ -280,6 +289,14 @@ class Links:
     def _had_all(self, link: Link) -> bool:
         """Had a peer that is gone confirmed all that there is?"""
         return link.cursor >= 0 and not self._node.index.count_since(link.cursor)
+
+    def end(self) -> None:
+        """The node is about to end."""
+        for link in self.links.values():
+            link.ending = True
+            if link.outbound is not None and link.outbound.box is not None:
+                link.outbound.tell(link.outbound.box.cursor)
+        self.close("it is shutting down")
 
     def close(self, reason: str) -> None:
         """Say bye on every channel."""

@@ -40,6 +40,12 @@ class Wait(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     within: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 60.0
 
 
+class Sync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A scan now, and everything sent and received, within so many seconds."""
+
+    within: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 3600.0
+
+
 class Take(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The version that begins with `id` becomes the current one; "" where there is one alone."""
 
@@ -105,17 +111,47 @@ class Trash(msgspec.Struct, frozen=True):
 
 
 class Behind(msgspec.Struct, frozen=True):
-    """A region that has not got everything, and why; `held`: something is held or refused and waits for a person."""
+    """A region that has not got everything, and why; `held`: something is held or refused and waits for a person;
+    `unreached`: it is not there."""
 
     region: str
     why: str
     held: bool = False
+    unreached: bool = False
 
 
 class Waited(msgspec.Struct, frozen=True):
     """Who has not got everything that was written before the question: nobody, if all is well."""
 
     behind: tuple[Behind, ...]
+
+
+class Synced(msgspec.Struct, frozen=True):
+    """The regions that have not got everything, or of which not everything is here."""
+
+    behind: tuple[Behind, ...]
+
+
+class PendingOf(msgspec.Struct, frozen=True):
+    """What a region has not confirmed: `send` paths of `size` bytes, `delete` paths, the first of each named.
+
+    `problem`: why it is not reached, and this as it was known last.
+    """
+
+    region: str
+    problem: str
+    send: int = 0
+    size: int = 0
+    sent: tuple[bytes, ...] = ()
+    delete: int = 0
+    deleted: tuple[bytes, ...] = ()
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """For every region; `notes` are what else there is to know: what is held, or waits."""
+
+    regions: tuple[PendingOf, ...]
+    notes: tuple[str, ...]
 
 
 class Restored(msgspec.Struct, frozen=True):

@@ -166,6 +166,10 @@ class Outbound:
             for task in self._tasks:
                 task.cancel()
 
+    def tell(self, cursor: int) -> None:
+        """Say up to where the peer has settled everything: what it remembers, and says in the next hello."""
+        self._say(Ping(self._me.index.max_seq(), cursor, self._me.now_us()))
+
     def close(self, reason: str) -> None:
         """Say bye and cut the link; nothing more is sent over it."""
         self._closed = True
@@ -258,7 +262,7 @@ class Outbound:
                 raise Retryable(f"{self._region} has been silent for {SILENCE:.0f} s")
             if now - at >= HEARTBEAT or box.cursor != said:
                 said, at = box.cursor, now
-                self._say(Ping(self._me.index.max_seq(), said, self._me.now_us()))
+                self.tell(said)
             self._wake.set()
             await asyncio.sleep(1.0)
 

@@ -150,7 +150,7 @@ class Master:
                     await asyncio.wait_for(self._now.wait(), self._delays(attempt))
                 attempt += 1
         finally:
-            self._set(LinkState.DOWN, "closed")
+            self._set(LinkState.DOWN, "")  # it was told to end: nothing is wrong
 
     async def _connection(self) -> str:
         """One connection, from its start to its end; why it ended."""

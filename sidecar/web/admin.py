@@ -24,10 +24,13 @@ from sidecar.engine.orders import (
     Failure,
     Join,
     Joined,
+    Pending,
     Reject,
     Rejected,
     Restore,
     Restored,
+    Sync,
+    Synced,
     Take,
     Trash,
     Wait,
@@ -76,6 +79,12 @@ class Orders(Protocol):
     async def wait(self, regions: Sequence[str], within: float) -> Waited:
         """Until everything is in these regions."""
 
+    async def sync(self, within: float) -> Synced:
+        """A scan, and everything sent and received."""
+
+    async def pending(self) -> Pending:
+        """What the regions have not confirmed."""
+
     def conflicts(self) -> Conflicts:
         """The losing versions."""
 
@@ -106,6 +115,8 @@ def admin(node: Reported, orders: Orders) -> web.Application:
     app.router.add_post("/api/resume", _plain(orders.resume))
     app.router.add_post("/api/join", _join(orders))
     app.router.add_post("/api/wait", _wait(orders))
+    app.router.add_post("/api/sync", _sync(orders))
+    app.router.add_get("/api/pending", _pending(orders))
     app.router.add_get("/api/conflicts", _conflicts(orders))
     app.router.add_get("/api/conflict", _conflict(orders))
     app.router.add_post("/api/take", _take(orders))
@@ -159,6 +170,20 @@ def _wait(orders: Orders) -> Route:
     async def answer(request: web.Request) -> web.Response:
         asked = await _body(request, Wait)
         return _json(await orders.wait(asked.regions, asked.within))
+
+    return answer
+
+
+def _sync(orders: Orders) -> Route:
+    async def answer(request: web.Request) -> web.Response:
+        return _json(await orders.sync((await _body(request, Sync)).within))
+
+    return answer
+
+
+def _pending(orders: Orders) -> Route:
+    async def answer(_request: web.Request) -> web.Response:
+        return _json(await orders.pending())
 
     return answer
 

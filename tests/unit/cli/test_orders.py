@@ -14,12 +14,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from sidecar.cli import commands
-from sidecar.engine.orders import Behind, Conflicts, Joined, Restored, Trash
+from sidecar.engine.orders import Behind, Conflicts, Joined, Pending, PendingOf, Restored, Trash
 from sidecar.errors import EnvironmentFault, NeedsHelp, Retryable
 from sidecar.web.server import serve
 from tests.unit.cli.conftest import Ran, Sidecar
 from tests.unit.web.fakes import CONFLICT, LATE, MET, FakeNode, FakeOrders
 
+HELD = Behind("ams", "2 paths are not applied there, a among them: held as `changes`", held=True)
 Asker = Callable[..., Awaitable[Ran]]
 
 
@@ -55,6 +56,9 @@ def asked(run_dir: Path, sidecar: Sidecar, orders: FakeOrders) -> Asker:
         ("pause", ("pause",)),
         ("resume", ("resume",)),
         ("join --prefer ams --dry-run", ("join", "ams", 60.0, False)),
+        ("sync --once", ("sync", 3600.0)),
+        ("sync --once --timeout 5m", ("sync", 300.0)),
+        ("sync --once --dry-run", ("pending",)),
         ("wait", ("wait", (), 60.0)),
         ("wait --timeout 5m ams nyc", ("wait", ("ams", "nyc"), 300.0)),
         ("conflicts", ("conflicts",)),
@@ -84,6 +88,8 @@ async def test_a_command_line_is_one_order(asked: Asker, orders: FakeOrders, lin
         "reject",
         "join --dry-run",
         "join --prefer ams",
+        "sync",
+        "sync --dry-run",
         "wait --timeout soon",
         "conflicts show",
         "conflicts lose page",
@@ -163,11 +169,10 @@ async def test_a_join_without_a_terminal_and_without_yes_does_nothing(asked: Ask
 
 
 async def test_what_is_held_alone_has_a_code_of_its_own(asked: Asker, orders: FakeOrders) -> None:
-    held = Behind("ams", "2 paths are not applied there, a among them: held as `changes`", held=True)
-    orders.behind = (held,)
+    orders.behind = (HELD,)
     ran = await asked("wait")
-    assert (5, f"not there yet: ams: {held.why}\n") == (ran.code, ran.out)
-    orders.behind = (held, LATE)
+    assert (5, f"not there yet: ams: {HELD.why}\n") == (ran.code, ran.out)
+    orders.behind = (HELD, LATE)
     assert 1 == (await asked("wait")).code
 
 
@@ -179,6 +184,42 @@ async def test_an_assertion_says_what_it_means_and_how_to_go_on(asked: Asker, or
     ] == (await asked("assert")).out.splitlines()
     orders.gone = 0
     assert 2 == (await asked("assert")).out.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("behind", "code"),
+    [
+        ((), 0),
+        ((LATE,), 1),
+        ((HELD,), 5),
+        ((HELD, LATE), 1),
+        ((Behind("nyc", "refused", unreached=True),), 6),
+        ((Behind("nyc", "refused", unreached=True), LATE, HELD), 6),
+    ],
+)
+async def test_a_sync_ends_with_the_code_of_what_is_worst(
+    asked: Asker, orders: FakeOrders, behind: tuple[Behind, ...], code: int
+) -> None:
+    orders.behind = behind
+    ran = await asked("sync", "--once")
+    assert (code, "") == (ran.code, ran.err)
+    assert [f"{'not reached' if one.unreached else 'not in sync'}: {one.region}: {one.why}" for one in behind] == (
+        ran.out.splitlines()
+    )
+
+
+async def test_a_dry_run_lists_what_would_go(asked: Asker, orders: FakeOrders) -> None:
+    assert [
+        "ams: send a-\\udcff",
+        "ams: send b",
+        "ams: send 1 more",
+        "ams: delete c\\x1b",
+        "ams: 3 to send (2.0 KiB), 1 to delete",
+    ] == (await asked("sync", "--once", "--dry-run")).out.splitlines()
+    orders.unsent = Pending((PendingOf("ams", "Connection refused"),), ("62 paths were gone",))
+    ran = await asked("sync", "--once", "--dry-run")
+    assert (6, "") == (ran.code, ran.err)
+    assert ["note: 62 paths were gone", "ams: not reached: Connection refused"] == ran.out.splitlines()[:2]
 
 
 async def test_what_is_rejected_is_counted(asked: Asker) -> None:
@@ -245,6 +286,7 @@ async def test_what_is_restored_is_named_and_what_is_not_fails(asked: Asker, ord
         "assert",
         "reject scan",
         "join --prefer a --yes",
+        "sync --once --timeout 1s",
         "pause",
         "wait",
         "conflicts",

@@ -94,6 +94,8 @@ async def test_what_a_peer_offers_is_put_off_and_compared(start: Starter, index:
     assert (0, 1, (10, 3)) == (compared.later_here, compared.later_there, compared.later_there_bytes)
     joining.compare_anew()
     assert [] == released and joining.complete("ams")
-    joining.put_off("ams", offer("both", lane=Lane.SMALL))
-    joining.compare_anew()
-    assert ["released"] == released and not joining.complete("ams")
+    for again, lane in enumerate((Lane.SMALL, Lane.OFFER), 1):
+        joining.put_off("ams", offer("both", lane=lane))
+        joining.compare_anew()
+        assert (["released"] * again, False) == (released, joining.complete("ams"))
+        joining.compared_all("ams")

@@ -14,8 +14,11 @@ from sidecar.engine.orders import (
     ConflictItem,
     Conflicts,
     Joined,
+    Pending,
+    PendingOf,
     Rejected,
     Restored,
+    Synced,
     Trash,
     TrashItem,
     Waited,
@@ -160,6 +163,7 @@ class FakeOrders:
         self.left = Trash((TRASHED,))
         self.gone = 3
         self.lost: bytes = b"what lost"
+        self.unsent = Pending((PendingOf("ams", "", 3, 2048, (b"a-\xff", b"b"), 1, (b"c\x1b",)),), ())
         self.joined = Joined((MET,), done=True)
         self.restored = Restored(1, (b"page",), 0, ())
 
@@ -192,6 +196,14 @@ class FakeOrders:
     async def wait(self, regions: Sequence[str], within: float) -> Waited:
         self._note("wait", tuple(regions), within)
         return Waited(self.behind)
+
+    async def sync(self, within: float) -> Synced:
+        self._note("sync", within)
+        return Synced(self.behind)
+
+    async def pending(self) -> Pending:
+        self._note("pending")
+        return self.unsent
 
     def conflicts(self) -> Conflicts:
         self._note("conflicts")

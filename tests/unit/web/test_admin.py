@@ -17,7 +17,7 @@ from sidecar.errors import EnvironmentFault, GeorootError, NeedsHelp, Retryable
 from sidecar.web.server import serve
 from tests.unit.web.fakes import LATE, FakeNode, FakeOrders
 
-GETS = ("/api/conflicts", "/api/conflict?path=cA==", "/api/trash")
+GETS = ("/api/pending", "/api/conflicts", "/api/conflict?path=cA==", "/api/trash")
 POSTS = (
     "/api/approve",
     "/api/assert",
@@ -25,6 +25,7 @@ POSTS = (
     "/api/pause",
     "/api/resume",
     "/api/join",
+    "/api/sync",
     "/api/wait",
     "/api/take",
     "/api/restore",
@@ -88,6 +89,8 @@ def b64(path: bytes) -> str:
         ("resume", b"", ("resume",)),
         ("join", {"prefer": "ams"}, ("join", "ams", 60.0, False)),
         ("join", {"prefer": "local", "act": True, "within": 5}, ("join", "local", 5.0, True)),
+        ("sync", {}, ("sync", 3600.0)),
+        ("sync", {"within": 5}, ("sync", 5.0)),
         ("wait", {}, ("wait", (), 60.0)),
         ("wait", {"regions": ["ams"], "within": 5}, ("wait", ("ams",), 5.0)),
         ("take", {"path": b64(b"a\xff")}, ("take", b"a\xff", "")),
@@ -110,6 +113,7 @@ async def test_an_order_reaches_the_node_as_it_was_meant(
     ("route", "asked"),
     [
         ("conflicts", ("conflicts",)),
+        ("pending", ("pending",)),
         ("conflict?path=YS3_&id=01", ("conflict", b"a-\xff", "01")),
         ("trash", ("trash", b"", 1000)),
         ("trash?path=cA==&limit=7", ("trash", b"p", 7)),
