@@ -35,9 +35,11 @@ from sidecar.core.ports import Staged
 from sidecar.engine.comparing import Answerer, OtherWay, Way, both
 from sidecar.engine.identity import Identity, check_hello
 from sidecar.engine.land import Lander
+from sidecar.engine.landed import Landed
 from sidecar.engine.landing import Landing
 from sidecar.errors import ProtocolViolation, Retryable
 from sidecar.link.channel import Channel
+from sidecar.link.rsync import Verdict, verdict
 from sidecar.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,8 @@ SILENCE: Final = 20.0
 """Seconds without a frame after which the link counts as cut."""
 SLICE: Final = 128
 """Entries landed in one go, before others have their turn."""
+NO_SPACE: Final = "no space left on the volume: rsync could not write here"
+"""Why a file did not arrive, if the disk is the reason: it is asked for again when there may be space, not at once."""
 
 
 class Inbound:
@@ -202,7 +206,8 @@ class Inbound:
             batch = await self._queues[lane].get()
             ended = self._sent[lane, batch.number]
             staged = await self._landing.staged(self._region, batch, ended)
-            answers = await self._land(batch, staged)
+            full = ended.done() and verdict(ended.result(), delta=False) is Verdict.DISK
+            answers = await self._land(batch, staged, full)
             self._sent.pop((lane, batch.number), None)
             task = asyncio.ensure_future(self._settle(batch, answers, ended))
             self._settling.add(task)
@@ -215,7 +220,7 @@ class Inbound:
             log.error("a batch could not be made durable", peer=self._region, error=str(task.exception()))
             self._channel.close()
 
-    async def _land(self, batch: Batch, staged: dict[bytes, Staged]) -> list[Answer]:
+    async def _land(self, batch: Batch, staged: dict[bytes, Staged], full: bool) -> list[Answer]:
         if self._landing.joining.waits:
             return self._landing.joining.put_off(self._region, batch)
         order = self._orders[batch.lane]
@@ -227,7 +232,7 @@ class Inbound:
             await self._landing.in_order([entry.path for entry in part])
             with self._landing.slice(self._region, part, staged, tombstones):
                 for index, entry in enumerate(part, start):
-                    answer = self._one(lander, order, index, entry, staged, tombstones)
+                    answer = self._one(lander, order, index, entry, staged, tombstones, full)
                     answers.append(answer)
                     if answer.outcome not in SETTLED:
                         order.broke(batch.number)
@@ -244,10 +249,13 @@ class Inbound:
         entry: Entry,
         staged: dict[bytes, Staged],
         tombstones: dict[RelPath, Entry],
+        full: bool,
     ) -> Answer:
         if not order.holds(entry.leans):
             return Answer(index, Outcome.AGAIN)
         landed = lander.land(entry, staged.get(entry.name or entry.path), tombstones)
+        if full and landed.outcome is Outcome.TORN:
+            landed = Landed(Outcome.BUSY, hint=NO_SPACE)
         self._landing.trouble(entry.path, landed.hint)
         self.way.told(entry.path, landed.outcome)
         return Answer(index, landed.outcome, landed.want, landed.hint)

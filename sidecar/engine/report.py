@@ -30,6 +30,8 @@ WATCHES_SHORT: Final = 0.8
 """Share of the limit on watches from which on it is a warning."""
 OVERFLOW_TOLD: Final = 86_400.0
 """Seconds for which lost events are a warning."""
+FULL: Final = 1 << 20
+"""Bytes free on the volume below which it counts as full: the index alone wants that much for a burst."""
 CLOCK_WARNING: Final = 60.0
 """Seconds that a peer's clock may be off before it is a warning."""
 
@@ -186,6 +188,8 @@ class Reporter:
         if node.watching.problem:
             yield f"changes cannot be taken up: {node.watching.problem}"
         yield from (waits.problem for waits in node.patience)
+        if 0 <= node.root.free_bytes() < FULL:
+            yield "no space left on the volume: what comes from peers waits until there is"
         if not self._sshd.listening:
             yield "sshd does not listen: peers cannot reach this node"
         if node.me.rollbacks:

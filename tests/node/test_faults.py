@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.node.sidecars import Regions, regions
+from tests.node.sidecars import Regions, Sidecar, regions
 from tests.support.asking import wait_for
 
 SMALL = Path("/srv/small")
@@ -57,6 +57,37 @@ def test_a_start_on_a_full_disk_waits_for_space(two: Regions, ended: str) -> Non
     filler.unlink()
     two.wait_identical()
     assert msk.running
+
+
+def test_a_disk_that_is_full_for_what_comes_is_told_in_both_regions_and_made_up_for(two: Regions) -> None:
+    two.start()
+    msk, ams = two.all
+    filler = msk.volume / "filler"
+    filled(filler)
+    for number in range(20):
+        (ams.html / f"a{number}").write_text(f"{number}" * 5000)
+    for one in two.all:
+        wait_for(lambda one=one: _tells_of_space(one), f"{one.region} says why")  # type: ignore[misc]
+    tried = ams.metric("georoot_rsyncs_ended_total", verdict="disk")
+    time.sleep(5)
+    assert ams.metric("georoot_rsyncs_ended_total", verdict="disk") - tried <= 4, "it is not tried again all the time"
+    filler.unlink()
+    assert 20 == len(two.wait_identical(60))
+    assert [[], []] == [one.status()["problems"] for one in two.all]
+
+
+def _tells_of_space(one: Sidecar) -> bool:
+    return any("no space left" in problem["hint"] for problem in one.status()["problems"])
+
+
+def test_a_full_volume_is_a_warning_though_nobody_sends_anything(two: Regions) -> None:
+    two.start()
+    msk = two.all[0]
+    filler = msk.volume / "filler"
+    filled(filler)
+    wait_for(lambda: any("no space left" in line for line in msk.status()["warnings"]), "the status says so")
+    filler.unlink()
+    wait_for(lambda: not msk.status()["warnings"], "all is well again")
 
 
 def test_a_root_that_may_not_be_reached_for_a_moment_is_reported(two: Regions) -> None:
