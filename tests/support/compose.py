@@ -260,22 +260,23 @@ def remove(client: docker.DockerClient, project: str) -> None:
 
 
 @contextlib.contextmanager
-def two_regions(settings: Mapping[str, str] | None = None) -> Iterator[Project]:
+def two_regions(settings: Mapping[str, str] | None = None, otherwise: Path | None = None) -> Iterator[Project]:
     """The project of compose/, up and well; nothing of it is left afterwards.
 
     Args:
         settings: variables that both sidecars get besides.
+        otherwise: a file that compose reads over its own, for a test that needs another volume or image.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".json") as more:
         json.dump({"services": {f"{name}-sidecar": {"environment": settings or {}} for name in _REGIONS}}, more)
         more.flush()
-        yield from _two_regions(more.name)
+        yield from _two_regions(more.name, *([str(otherwise)] if otherwise else []))
 
 
-def _two_regions(more: str) -> Iterator[Project]:
+def _two_regions(*more: str) -> Iterator[Project]:
     name, ports = new_project(), free_ports(4)
     image, _, version = IMAGE.rpartition(":")
-    compose = _Compose(HERE / "compose", compose_file_name=["compose.yaml", more])
+    compose = _Compose(HERE / "compose", compose_file_name=["compose.yaml", *more])
     compose.variables = {
         "COMPOSE_PROJECT_NAME": name,
         "GEOROOT_IMAGE": image,

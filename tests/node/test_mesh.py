@@ -1,0 +1,135 @@
+"""Three and five nodes that all know each other: a dead link is gone round, and two halves become one again."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.node.sidecars import Regions, Sidecar
+from tests.support.asking import wait_for
+from tests.support.load import Work
+from tests.support.relay import Relay
+
+NAMES = ("msk", "ams", "fra", "sin", "nyc")
+WITHIN = 120.0
+WORK_SECONDS = 3.0
+
+
+class Mesh(Regions):
+    """Every link goes through a relay of its own."""
+
+    def __init__(self, base: Path, count: int) -> None:
+        super().__init__(base, *NAMES[:count])
+        self._relays: dict[tuple[str, str], Relay] = {}
+        for one in self.all:
+            others = [other for other in self.all if other is not one]
+            self._relays |= {(one.region, other.region): Relay(other.ssh_port) for other in others}
+            ports = ((other.region, self._relays[one.region, other.region].port) for other in others)
+            one.env["GEOROOT_PEERS"] = ",".join(f"{region}=127.0.0.1:{port}" for region, port in ports)
+            one.env["GEOROOT_SPARES"] = "1"  # as many processes as links, not three times as many
+
+    @contextmanager
+    def parted(self, *halves: tuple[Sidecar, ...]) -> Iterator[None]:
+        """No half can reach another while the block lasts, and every node says so."""
+        of = {one.region: number for number, half in enumerate(halves) for one in half}
+        apart = [relay for (a, b), relay in self._relays.items() if a in of and b in of and of[a] != of[b]]
+        for relay in apart:
+            relay.cut()
+        for half in halves:
+            for one in half:
+                away = sum(len(other) for other in halves if other is not half)
+                wait_for(lambda one=one, away=away: _down(one) == away, f"{one.region} misses {away}", WITHIN)  # type: ignore[misc]
+        yield
+        for relay in apart:
+            relay.mend()
+
+    def clean(self) -> None:
+        super().clean()
+        for relay in self._relays.values():
+            relay.close()
+
+
+def _down(one: Sidecar) -> int:
+    peers = one.status().get("peers", ())
+    assert all(peer["problem"] for peer in peers if peer["state"] != "up" and not peer["receiving"])
+    return sum(peer["state"] != "up" for peer in peers)
+
+
+@pytest.fixture
+def meshes(tmp_path: Path) -> Iterator["Maker"]:
+    with ExitStack() as held:
+        yield Maker(tmp_path, held)
+
+
+class Maker:
+    """Makes a mesh, and ends it with the test."""
+
+    def __init__(self, base: Path, held: ExitStack) -> None:
+        self._base, self._held = base, held
+
+    def __call__(self, count: int) -> Mesh:
+        mesh = Mesh(self._base, count)
+        self._held.callback(mesh.clean)
+        for one in mesh.all:
+            one.start()
+        mesh.wait_settled(WITHIN)
+        return mesh
+
+
+def test_what_cannot_go_straight_goes_through_the_third_and_is_sent_to_nobody_twice(meshes: Maker) -> None:
+    mesh = meshes(3)
+    msk, ams, fra = mesh.all
+    with mesh.parted((msk,), (ams,)):
+        (msk.html / "from-msk").write_text("msk")
+        (ams.html / "from-ams").write_text("ams")
+        wait_for((ams.html / "from-msk").exists, "ams has it by way of fra", WITHIN)
+        wait_for((msk.html / "from-ams").exists, "msk has it by way of fra", WITHIN)
+    mesh.wait_identical(WITHIN)
+    assert 4 == sum(one.metric("georoot_files_sent_total") for one in mesh.all)
+    (fra.html / "from-fra").write_text("fra")
+    mesh.wait_identical(WITHIN)
+    assert 6 == sum(one.metric("georoot_files_sent_total") for one in mesh.all)
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_two_halves_that_worked_on_become_one_again(meshes: Maker, count: int) -> None:
+    mesh = meshes(count)
+    (mesh.all[0].html / "shared").write_text("before")
+    mesh.wait_identical(WITHIN)
+    works = [_work(one, f"{count} {one.region}") for one in mesh.all]
+    cut_at = count // 2
+    with mesh.parted(tuple(mesh.all[:cut_at]), tuple(mesh.all[cut_at:])):
+        _together([threading.Thread(target=work.run, args=(WORK_SECONDS,)) for work in works])
+        (mesh.all[0].html / "shared").write_text("in the first half")
+        (mesh.all[-1].html / "shared").write_text("in the last half")
+    tree = mesh.wait_identical(WITHIN)
+    expected = {"shared": "file"} | {one.region: "dir" for one in mesh.all}
+    for one, work in zip(mesh.all, works, strict=True):
+        expected |= {f"{one.region}/{path}": str(facts[0]) for path, facts in work.model.items()}
+        for path, facts in work.model.items():
+            assert facts[0] != "file" or facts[3] == tree[f"{one.region}/{path}"][3], path
+    assert expected == {path: facts[0] for path, facts in tree.items()}
+    assert 1 == len({(one.html / "shared").read_text() for one in mesh.all})
+    for one in mesh.all:
+        assert 1 == one.status()["store"]["conflicts"], one.region
+        assert "in the " in one.command("conflicts", "show", "shared").out
+    before = [one.counted() for one in mesh.all]
+    time.sleep(2.0)
+    assert before == [one.counted() for one in mesh.all]
+
+
+def _work(one: Sidecar, seed: str) -> Work:
+    top = one.html / one.region
+    top.mkdir()
+    return Work(str(top), {}, random.Random(seed))
+
+
+def _together(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
