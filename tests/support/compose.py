@@ -30,6 +30,8 @@ IMAGE = f"{os.environ.get('GEOROOT_IMAGE', 'georoot')}:{os.environ.get('GEOROOT_
 TEST_IMAGE = "-test:".join(IMAGE.rsplit(":", 1))
 WITHIN = 60.0
 """Seconds that anything may take; most of it takes less than one."""
+SILENT = 300
+"""Seconds that a command in a container may say nothing: reading a hundred thousand files takes a while."""
 LABEL = "com.docker.compose.project"
 """`make clean` takes away what bears it with the name of a test's project."""
 WEB_UID = "33:33"
@@ -287,7 +289,7 @@ def _two_regions(*more: str) -> Iterator[Project]:
         "AMS_PORT": str(ports[2]),
         "AMS_STATUS_PORT": str(ports[3]),
     }
-    client = docker.from_env()
+    client = docker.from_env(timeout=SILENT)
     try:
         compose.start()
         project = Project(name, compose, client, ports)

@@ -1,0 +1,106 @@
+"""A hundred thousand changes that wait on both sides of a cut: they drain in bounded memory, none of them lost."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.support.asking import wait_for
+from tests.support.compose import Project, Region, Site, two_regions
+from tests.support.faults import cut
+
+OLD, NEW = 10_000, 45_000
+"""Files that both have before, of which each edits a quarter and deletes another; files that each makes."""
+QUEUED = NEW + OLD // 2
+MOST_MEGABYTES = 300
+"""Of all processes of a sidecar's container together, without the page cache."""
+LONG = 900.0
+
+_BEFORE = f"""
+import os
+for number in range({OLD}):
+    os.makedirs(f"old/{{number % 100}}", exist_ok=True)
+    with open(f"old/{{number % 100}}/{{number}}", "w") as file:
+        file.write("before")
+"""
+_DURING = """
+import os
+me, part = {me!r}, {part}
+for number in range({new}):
+    os.makedirs(f"{{me}}/{{number % 300}}", exist_ok=True)
+    with open(f"{{me}}/{{number % 300}}/{{number}}", "w") as file:
+        file.write(f"{{me}} {{number}}" * 20)
+for number in range(part, {old}, 4):
+    with open(f"old/{{number % 100}}/{{number}}", "w") as file:
+        file.write(f"edited in {{me}}")
+for number in range(part + 1, {old}, 4):
+    os.unlink(f"old/{{number % 100}}/{{number}}")
+"""
+
+
+def megabytes(region: Region) -> float:
+    """The memory that the processes of a sidecar have for themselves."""
+    stats = region.sidecar.stats(stream=False, one_shot=True)
+    assert isinstance(stats, dict)
+    told = stats["memory_stats"]["stats"]
+    return float(told.get("anon", told.get("rss", 0))) / 1e6
+
+
+@contextmanager
+def watched(project: Project) -> Iterator[dict[str, float]]:
+    """The most memory of each sidecar while the block lasts."""
+    most, done = {region.name: megabytes(region) for region in project.regions}, threading.Event()
+
+    def look() -> None:
+        while not done.wait(1.0):
+            for region in project.regions:
+                most[region.name] = max(most[region.name], megabytes(region))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield most
+    finally:
+        done.set()
+        thread.join()
+
+
+def is_queued(region: Region) -> bool:
+    status = region.asked.status()
+    return bool(status and not status["pending_local"] and status["peers"][0]["pending"] >= QUEUED)
+
+
+def test_a_hundred_thousand_changes_on_both_sides_of_a_cut_drain_in_bounded_memory(
+    record_property: Callable[[str, object], None],
+) -> None:
+    with two_regions() as project:
+        site = Site(project, "backlog")
+        site.make()
+        site.msk.python(_BEFORE)
+        site.wait_identical(LONG)
+        before = {region.name: megabytes(region) for region in project.regions}
+        with watched(project) as most:
+            with cut(site):
+                for part, corner in ((0, site.msk), (2, site.ams)):
+                    corner.python(_DURING.format(me=corner.region.name, part=part, new=NEW, old=OLD))
+                for region in project.regions:
+                    wait_for(lambda region=region: is_queued(region), f"{region.name} has them queued", LONG, every=1.0)  # type: ignore[misc]
+            began = time.monotonic()
+            project.wait_settled(LONG)
+            took = time.monotonic() - began
+        tree = site.wait_identical(LONG)
+        for name, peak in most.items():
+            record_property(f"memory of {name}", f"{before[name]:.0f} MB before, {peak:.0f} MB at most")
+        record_property(f"{2 * QUEUED} changes queued", f"drained in {took:.1f} s, {2 * QUEUED / took:.0f} a second")
+        _verify(tree)
+        assert max(most.values()) < MOST_MEGABYTES
+
+
+def _verify(tree: dict[str, tuple[object, ...]]) -> None:
+    files = {path: facts[2] for path, facts in tree.items() if facts[0] == "file"}
+    expected: dict[str, object] = {}
+    for me, part in (("msk", 0), ("ams", 2)):
+        expected |= {f"{me}/{n % 300}/{n}": len(f"{me} {n}" * 20) for n in range(NEW)}
+        expected |= {f"old/{n % 100}/{n}": len(f"edited in {me}") for n in range(part, OLD, 4)}
+    assert files.keys() == expected.keys()
+    assert files == expected
