@@ -12,6 +12,7 @@ from tests.support.simworld import Setting, Step, World
 
 NODES: Final = 3
 WEIGHTS: Final = (
+    ("clock", 1),
     ("write", 22),
     ("twice", 2),
     ("absorb", 14),
@@ -29,11 +30,12 @@ WEIGHTS: Final = (
 )
 VOLUMES: Final = (
     *WEIGHTS,
-    ("snapshot", 4),
-    ("lose", 1),
-    ("old", 1),
-    ("roll", 3),
-    ("empty", 1),
+    ("snapshot", 5),
+    ("lose", 2),
+    ("old", 2),
+    ("roll", 7),
+    ("empty", 3),
+    ("orphan", 1),
 )
 HELD_BACK: Final = (
     *WEIGHTS,

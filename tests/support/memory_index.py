@@ -4,7 +4,8 @@ It answers what `engine.identity` and `engine.holds` ask of `index.store.Index`;
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sidecar.core.entry import Flag, Kind, Row, Version
 from sidecar.core.paths import RelPath
@@ -40,6 +41,11 @@ class MemoryIndex(MemoryStore):
         return other
 
     # -- rows
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A part of a slice that needs none of its own."""
+        yield
 
     def put(self, row: Row) -> Row:
         self.before = self.get(row.path) or Row(row.path, Version())

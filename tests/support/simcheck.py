@@ -125,7 +125,7 @@ def _no_old_copy_is_an_edit(writes: list[Written], alive: set[Dot]) -> None:
     """
     for copy in [w for w in writes if w.found]:
         for head in [h for h in copy.after.heads if h.dot in copy.dots and h.kind is Kind.FILE]:
-            for original in [w for w in writes if not w.found]:
+            for original in [w for w in writes if not w.found and w.at_ns < copy.at_ns]:
                 for old in [h for h in original.after.heads if h.dot in original.dots and fact_of(h) == fact_of(head)]:
                     if old.dot not in alive and old.mtime_ns <= old.dot.counter * 1000:
                         raise Wrong(f"an old copy of {copy.path!r} passes for an edit: {head}, written as {old}")

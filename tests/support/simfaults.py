@@ -48,6 +48,10 @@ class Faults:
             case _:
                 node.lose_index(Contents())
         self.lost |= before.difference(*(other.disk.contents() for other in self._nodes))
+        self.forget()
+
+    def forget(self) -> None:
+        """Indexes know of less than before: what none of them knows of, nor an intent, has not taken place."""
         for other in self._nodes:
             writes = [*other.written, *self._unknown[other.name]]
             self._sort(other, {id(written) for written in writes if self._is_known(written)})

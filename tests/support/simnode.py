@@ -6,9 +6,9 @@ everything else anew, as a new process would.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from sidecar.core import found, observe, paths
 from sidecar.core import version as versions
@@ -24,6 +24,7 @@ from sidecar.engine.land import Lander
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
 from sidecar.engine.recover import Recovery
+from sidecar.engine.reject import forget_missing
 from sidecar.engine.replica import Changed, Dots, Replica
 from sidecar.engine.status import HoldKind
 from sidecar.fs.root import WebRoot
@@ -35,6 +36,13 @@ from tests.support.simwriters import HALF, Facts, Writers
 
 EPOCH_NS: Final = 1_764_000_000_000_000_000
 MODES: Final = (0o644, 0o600)
+
+
+def _finished(work: Coroutine[Any, Any, object]) -> None:
+    """Run what awaits nothing but its turn."""
+    with suppress(StopIteration):
+        while True:
+            work.send(None)
 
 
 class Full(Exception):
@@ -54,6 +62,8 @@ class Written:
     after: Version
     found: bool = False
     """was it what the first scan of a new index met?"""
+    at_ns: int = 0
+    """when, in true time"""
 
     @property
     def dots(self) -> set[Dot]:
@@ -85,7 +95,7 @@ class SimNode(Writers):
         everybodys: what local writers put where, of all nodes.
         limits: what is held.
         told: called with every changed row and the region that sent it, "" for none.
-        renewed: called when a new epoch began; `asks`: when the peers are to offer everything anew.
+        renewed: called when all links are to begin anew; `asks`: when the peers are to offer everything anew.
     """
 
     def __init__(
@@ -190,6 +200,10 @@ class SimNode(Writers):
     def now_ns(self) -> int:
         return self._now_ns() + self._skew_ns
 
+    def set_clock(self, ahead_s: float) -> None:
+        """It goes so much ahead from now on, or back."""
+        self._skew_ns += round(ahead_s * 1e9)
+
     def now_us(self) -> int:
         return self.now_ns() // 1000
 
@@ -202,8 +216,20 @@ class SimNode(Writers):
             excluded,
             links_outside=True,
             guard=lambda size: self._guard(region, size),
+            rejects=lambda: self.holds.rejects(region),
             given=self._given,
         )
+
+    def reject(self, kind: HoldKind) -> None:
+        """As `engine.commands`: what the peers did is not done here, what a scan missed comes back."""
+        if kind is not HoldKind.SCAN:
+            self.holds.reject(kind)
+            return
+        gone = self.holds.gone()
+        assert gone is not None, "the first scan is over when a node has started"
+        _finished(forget_missing(cast(Index, self.store), self.replica, gone))
+        self.holds.brought_back()
+        self._renewed(self)
 
     def _guard(self, region: str, size: int) -> str:
         why = self.holds.change(region, size)
@@ -228,13 +254,17 @@ class SimNode(Writers):
         was_found = bool(before.flags & Flag.FOUND)
         is_dated = was_found and any(head.dot.run == self.replica.dots.run for head in changed.row.version.heads)
         if changed.local or is_dated:
-            self._pending.append(Written(changed.row.path, before.version, changed.row.version, was_found))
+            self._pending.append(
+                Written(changed.row.path, before.version, changed.row.version, was_found, self._now_ns())
+            )
             self._must_be_ours(changed.row, self._pending[-1])
         self._told(self, changed, self._source)
 
     def _must_be_ours(self, row: Row, written: Written) -> None:
-        """No echo: what a version of ours says was written here, by a local writer; what was found, by anybody's."""
-        facts = self.everybodys if written.found else self.facts
+        """No echo: what a version of ours says was written here, by a local writer; what was found, or wins because
+        what a peer did was rejected, by anybody's."""
+        rejected = any(hold.rejected for hold in self.holds.active.values())
+        facts = self.everybodys if written.found or rejected else self.facts
         for head in row.version.heads:
             if head.dot not in written.dots or head.dot.run != self.replica.dots.run or head.kind is Kind.DIR:
                 continue

@@ -11,6 +11,11 @@ from tests.support.memory_disk import Inode, MemoryDisk, excluded, fact
 HALF: Final = b"half"
 """what a file holds that a local writer has begun to write"""
 
+POOL: Final = tuple(
+    RelPath(p)
+    for p in (b"a", b"b", b"c", b"a/a", b"a/b", b"b/a", b"b/b", b"a/a/a", b"a/a/b", b"b/a/a", b"c/a", b"c/a/b")
+)
+
 Facts = dict[RelPath, set[tuple[object, ...] | None]]
 """By path, all that local writers put there (None: they took it away)."""
 

@@ -1,0 +1,84 @@
+"""Scenes of a simulated history that take several steps, and say at once what must hold in between."""
+
+from random import Random
+from typing import TYPE_CHECKING
+
+from sidecar.core import holds
+from sidecar.core.entry import Kind
+from sidecar.core.paths import ROOT
+from tests.support.memory_disk import excluded
+from tests.support.simfaults import FAULTS
+from tests.support.simnode import SimNode, Wrong
+from tests.support.simwriters import POOL
+
+if TYPE_CHECKING:
+    from tests.support.simworld import World
+
+
+def orphan(world: "World", node: SimNode, chance: Random) -> None:
+    """Two nodes write one path, one hears of the other's version and not its bytes, and their volume goes."""
+    link = chance.choice([link for link in world.links if link.one is node])
+    if world.down & {link.one.name, link.other.name}:
+        return
+    path = chance.choice(POOL)
+    for one in (node, link.other):
+        one.write(path, world.content(chance), in_place=False, keep_mtime=False)
+        one.absorb([path])
+    link.connect()
+    link.fault = 0.0
+    for which in range(chance.randrange(5, 15)):
+        link.step(which, chance)
+    world.fault(node, chance.choice(sorted(FAULTS)), chance)
+
+
+def unmount(world: "World", node: SimNode, chance: Random) -> None:
+    """The web root of a node is empty when it starts: nobody else's is; until it is there again, or approved."""
+    world.calm(chance)
+    expected = {other.name: other.disk.shown() for other in world.nodes}
+    holds_it = node.store.live_count() > world.limits.scan
+    hidden = node.unmount()
+    world.restart(node)
+    world.settle(chance)
+    others = [other for other in world.nodes if other is not node]
+    if holds_it and any(other.disk.shown() != expected[other.name] for other in others):
+        raise Wrong(f"the web root of {node.name} was not there, and others lost files")
+    if not holds_it or chance.random() < 0.5:
+        node.was_deleted(hidden)  # or that is rejected, and it comes back
+        world.calm(chance)
+        return
+    node.disk.files = hidden
+    world.restart(node)
+    world.calm(chance)
+    if any(other.disk.shown() != expected[other.name] for other in world.nodes):
+        raise Wrong(f"the web root of {node.name} is there again, and not as it was")
+
+
+def purge(world: "World", node: SimNode, chance: Random) -> None:
+    """Somebody deletes everything on one node: the others keep most of theirs until that is approved."""
+    world.calm(chance)
+    others = [other for other in world.nodes if other is not node]
+    files = {other.name: _files(other) for other in others}
+    live = {other.name: other.store.live_count() for other in others}
+    for other in others:
+        other.granted.clear()
+    for path in node.disk.children(ROOT):
+        node.delete(path)
+    while node.dirty:
+        world.absorb(node, chance)
+    world.settle(chance)
+    for other in others:
+        may_go = _may_go(files[other.name], live[other.name], world.limits.changes)
+        if most := {region: count for region, count in other.granted.items() if count > may_go}:
+            raise Wrong(f"{node.name} deleted everything, and {other.name} followed unasked: {most}, not {may_go}")
+        if _files(other) and not other.holds.active:
+            raise Wrong(f"{other.name} keeps files that {node.name} deleted, and holds nothing")
+    world.calm(chance)
+
+
+def _files(node: SimNode) -> int:
+    return sum(inode.kind is not Kind.DIR for path, inode in node.disk.files.items() if not excluded(path, False))
+
+
+def _may_go(files: int, live: int, limit: int) -> int:
+    """How many of so many files a peer may delete at once, unasked, of a tree of `live` paths."""
+    return next((n for n in range(files) if holds.too_much(n + 1, live - n, limit)), files)
