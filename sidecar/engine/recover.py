@@ -91,6 +91,10 @@ class Recovery:
             # a local writer was faster than the rename, and nobody saw: what the row says lay here was deleted
             gone = Head(self._replica.dots.on(version), Kind.TOMBSTONE)
             version = versions.merge(versions.write(row.version, gone), intent.version)
+        if version == row.version:
+            # the row knew it before, and nobody is to hear of it again
+            self._replica.store.put_stat(Row(intent.path, version, shown[0], digest, row.seq, flags))
+            return
         # told like any other: after a transaction that failed, links may be up
         self._replica.commit(Row(intent.path, version, shown[0], digest, row.seq, flags), local=taken)
 

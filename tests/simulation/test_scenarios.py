@@ -2,6 +2,7 @@
 
 from random import Random
 
+from sidecar.core.intent import Intent
 from sidecar.core.paths import RelPath
 from tests.support.simlink import Link
 from tests.support.simnode import SimNode
@@ -40,3 +41,13 @@ def test_bytes_that_went_with_a_volume_before_anybody_had_them_are_asked_for_no_
     world.faults.strike(b, "empty")
     world.calm(Random(0))
     assert [b"1002"] == [head.hash.rstrip(b"\0") for head in c.store.rows()[0].version.heads]
+
+
+def test_what_a_row_knew_before_an_intent_was_made_is_not_written_again_at_a_start() -> None:
+    """Every peer was offered it once more, after a kill that interrupted nothing."""
+    node = World(Setting()).nodes[0]
+    wrote(node, b"1001")
+    (row,) = node.store.rows()
+    node.intents[A] = Intent(A, row.version)
+    node.start()
+    assert [row] == node.store.rows()
