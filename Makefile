@@ -19,10 +19,10 @@ SHELL_SCRIPTS := .ci/run $(filter-out %.sh,$(wildcard scripts/*)) $(wildcard scr
 PYTHON_SOURCES := $(wildcard sidecar tests bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs status test accept soak bench lint types image test-image images clean venv lock
+.PHONY: help up down logs status test accept soak bench bench-wan bench-scale lint types image bench-image test-image images clean venv lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  Variables: IMAGE=$(IMAGE) VERSION=$(VERSION) BIND=$(BIND) MSK_PORT=$(MSK_PORT) AMS_PORT=$(AMS_PORT)'
 	@echo '             MSK_STATUS_PORT=$(MSK_STATUS_PORT) AMS_STATUS_PORT=$(AMS_STATUS_PORT) BASE=$(BASE) HTTPD=$(HTTPD)'
@@ -61,6 +61,9 @@ image: ## build the sidecar's image
 	docker build --quiet --build-arg BASE=$(BASE) --build-arg VERSION=$(VERSION) \
 		--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null) --tag $(IMAGE):$(VERSION) .
 
+bench-image: image
+	docker build --quiet --build-arg BASE=$(BASE) --tag $(IMAGE)-bench:$(VERSION) bench
+
 test-image: image
 	docker build --quiet --target test --build-arg BASE=$(BASE) --tag $(IMAGE)-test:$(VERSION) .
 
@@ -82,14 +85,20 @@ lint: venv ## ruff, shellcheck, hadolint, import rules
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
-	$(BIN)/hadolint Dockerfile compose/stand-in/Dockerfile
+	$(BIN)/hadolint Dockerfile bench/Dockerfile compose/stand-in/Dockerfile
 	$(BIN)/lint-imports
 
 types: venv ## mypy --strict
 	$(BIN)/mypy
 
-bench: up venv ## the figures of the README, measured on both regions (ten minutes)
-	$(BIN)/python -m bench
+bench: venv bench-image ## georoot beside lsyncd, syncthing and rsync on the same work: TURNS=5 TOOLS= WORKS= (hours)
+	$(BIN)/python -m bench lan
+
+bench-wan: venv bench-image ## georoot and rsync through a line of 50 ms there and back, 100 Mbit/s: TURNS=5
+	$(BIN)/python -m bench wan
+
+bench-scale: venv bench-image ## trees of up to a million files: SIZES=10000,100000,1000000 TOOLS= (an hour; 10 GB of disk)
+	$(BIN)/python -m bench scale
 
 accept: venv images test-image ## the acceptance at full size: 20 000 simulated histories, real content in and out
 	@LEVELS=accept scripts/test

@@ -8,11 +8,14 @@ from tests.support.machine import Machine
 
 EVERYTHING = """\
 case "$1 $2" in
-    "ps --all") printf '%s\\n' "georoot georoot-msk-web-1" "georoot-test-0a1b test-keys-1" "other other-1" " lone" ;;
-    "volume ls") printf '%s\\n' "georoot georoot_msk" "other other_data" "georoot-tests-of-others theirs" ;;
+    "ps --all") printf '%s\\n' "georoot georoot-msk-web-1" "georoot-test-0a1b test-keys-1" \\
+        "georoot-bench-0a1b bench-msk" "other other-1" " lone" ;;
+    "volume ls") printf '%s\\n' "georoot georoot_msk" "georoot-bench-0a1b bench_msk" "other other_data" \\
+        "georoot-tests-of-others theirs" "georoot-bench-marks theirs-too" ;;
     "network ls") printf '%s\\n' "georoot georoot_link" " bridge" ;;
     "images --filter") case "$3" in
-        *title=georoot) for name in georoot georoot-test other "<none>"; do echo "$name $name:0.1.0"; done ;;
+        *title=georoot)
+            for name in georoot georoot-test georoot-bench other "<none>"; do echo "$name $name:0.1.0"; done ;;
         *stand-in*) printf '%s\\n' httpd:2.4 derived-web:1 ;;
         *made-here*) printf '%s\\n' debian:trixie-slim georoot:0.1.0 derived:1 ;;
     esac ;;
@@ -61,11 +64,12 @@ def test_it_names_what_it_deletes(machine: Machine) -> None:
 def test_it_deletes_all_that_is_ours_and_nothing_else(machine: Machine, answer: str, force: str) -> None:
     ran = machine.run("clean", said=answer, env={"FORCE": force})
     assert 0 == ran.code, ran.said
+    images = "georoot:0.1.0 georoot-test:0.1.0 georoot-bench:0.1.0 <none>:0.1.0 httpd:2.4 debian:trixie-slim"
     assert [
-        "docker rm --force --volumes georoot-msk-web-1 test-keys-1",
-        "docker volume rm georoot_msk",
+        "docker rm --force --volumes georoot-msk-web-1 test-keys-1 bench-msk",
+        "docker volume rm georoot_msk bench_msk",
         "docker network rm georoot_link",
-        "docker image rm --force georoot:0.1.0 georoot-test:0.1.0 <none>:0.1.0 httpd:2.4 debian:trixie-slim",
+        f"docker image rm --force {images}",
     ] == deletions(ran.calls)
     assert ["project/.git/__pycache__/x", "project/README.md"] == sorted(
         path for path in machine.files() if path.startswith("project/")
@@ -97,6 +101,5 @@ def test_the_copies_of_another_project_and_the_images_they_run_on_stay(machine: 
     machine.fake("docker", EVERYTHING.replace('"other other-1"', '"<none>:0.1.0 other"'))
     ran = machine.run("clean", env={"FORCE": "1", "COMPOSE_PROJECT_NAME": "elsewhere"})
     assert 0 == ran.code, ran.said
-    assert ["docker image rm --force georoot:0.1.0 georoot-test:0.1.0 httpd:2.4 debian:trixie-slim"] == deletions(
-        ran.calls
-    )
+    images = "georoot:0.1.0 georoot-test:0.1.0 georoot-bench:0.1.0 httpd:2.4 debian:trixie-slim"
+    assert [f"docker image rm --force {images}"] == deletions(ran.calls)

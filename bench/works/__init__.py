@@ -1,0 +1,46 @@
+"""The works, one module each: `run` does it and says what it saw; `prepare` makes what it needs, unmeasured.
+
+To add one, write such a module and name it below, and what is printed of it in bench/table.py. They run in a container
+of their own that mounts both volumes, as `python3 -m bench.works NAME prepare|run SIZE`; what one hands to the next is
+what lies on the disk.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bench.outcome import Outcome, Size
+from bench.works import both, burst, delete, delta, idle, overwrites, rename, sentinel, singles, tree, upload
+from bench.works.site import Site
+
+
+def nothing(_site: Site, _size: Size) -> None:
+    """What most works need."""
+
+
+class Work(NamedTuple):
+    """One of them."""
+
+    run: Callable[[Site, Size], Outcome]
+    limit: float
+    """Seconds after which it is ended from outside, whatever it waits for."""
+    prepare: Callable[[Site, Size], None] = nothing
+    deletes: bool = False
+    """Takes away more than a tool may let pass unasked, if two such works come close together."""
+    memory: bool = False
+    """Is the nodes' memory looked at afterwards?"""
+
+
+WORKS = {
+    "singles": Work(singles.run, 120.0),
+    "overwrites": Work(overwrites.run, 120.0, overwrites.prepare),
+    "burst": Work(burst.run, 300.0, burst.prepare),
+    "rename": Work(rename.run, 300.0, rename.prepare, deletes=True),
+    "upload": Work(upload.run, 180.0),
+    "delta": Work(delta.run, 180.0, delta.prepare),
+    "both": Work(both.run, 180.0, both.prepare),
+    "idle": Work(idle.run, 180.0, memory=True),
+    "delete": Work(delete.run, 300.0, delete.prepare, deletes=True),
+}
+"""Those of `make bench`, in their order: what a tool may never finish comes last, or the next would suffer for it."""
+HELPERS = {"sentinel": Work(sentinel.run, 1000.0), "tree": Work(tree.run, 1800.0)}
+"""What is done around them."""

@@ -1,0 +1,29 @@
+"""Single new 4 KiB files at random times, in turns in both directions: from close() until the other side has it."""
+
+import random
+import time
+
+from bench.outcome import Outcome, Size
+from bench.works.site import LIMIT, Site, arrival
+
+BYTES = 4096
+
+
+def run(site: Site, size: Size) -> Outcome:
+    rng, samples, never = random.Random(1), list[float](), 0
+    end = time.monotonic() + size.budget
+    for number in range(size.singles):
+        time.sleep(rng.uniform(0.02, 0.2))
+        here, there = site.sides if number % 2 else site.sides[::-1]
+        name, content = f"single-{time.time_ns()}", rng.randbytes(BYTES)
+        since = here.write(name, content)
+        here.carry()
+        taken = arrival(there, name, content, since, size.budget if here.by_hand else LIMIT)
+        here.carried()
+        if taken is None:
+            never += 1
+        else:
+            samples.append(taken)
+        if time.monotonic() > end:
+            break
+    return Outcome(samples=tuple(samples), never=never)
