@@ -54,7 +54,7 @@ class Lab:
         self._client, self._image, self._wan = client, image, wan
         self._project = f"{base}-bench-{secrets.token_hex(4)}"
         self._calm = meter.CALM
-        self._last_deletion = -1e9
+        self._last_sweep = -1e9
         self._nodes: list[Container] = []
         self._networks: dict[str, Network] = {}
 
@@ -210,14 +210,14 @@ class Lab:
         """One work: what it needs made, a quiet moment, the work, and quiet again."""
         work = WORKS[name]
         ready = self._ask(name, "prepare", size, work.limit)
-        if work.deletes:
-            time.sleep(max(0.0, self._last_deletion + self.tool.rest - time.monotonic()))
+        if work.sweeps:
+            time.sleep(max(0.0, self._last_sweep + self.tool.rest - time.monotonic()))
         self.settle()
         before = self.reading()
         outcome = ready and self._ask(name, "run", size, work.limit)
         after = self.settle()
-        if work.deletes:
-            self._last_deletion = time.monotonic()
+        if work.sweeps:
+            self._last_sweep = time.monotonic()
         return Measurement(
             tool=self.tool.name,
             work=name,

@@ -24,23 +24,23 @@ class Work(NamedTuple):
     limit: float
     """Seconds after which it is ended from outside, whatever it waits for."""
     prepare: Callable[[Site, Size], None] = nothing
-    deletes: bool = False
-    """Takes away more than a tool may let pass unasked, if two such works come close together."""
+    sweeps: bool = False
+    """Replaces or deletes so much that a tool may not let it pass unasked, if two such works come close together."""
     memory: bool = False
     """Is the nodes' memory looked at afterwards?"""
 
 
 WORKS = {
+    "both": Work(both.run, 180.0, both.prepare, sweeps=True),
     "singles": Work(singles.run, 120.0),
     "overwrites": Work(overwrites.run, 120.0, overwrites.prepare),
     "burst": Work(burst.run, 300.0, burst.prepare),
-    "rename": Work(rename.run, 300.0, rename.prepare, deletes=True),
+    "rename": Work(rename.run, 300.0, rename.prepare, sweeps=True),
     "upload": Work(upload.run, 180.0),
     "delta": Work(delta.run, 180.0, delta.prepare),
-    "both": Work(both.run, 180.0, both.prepare),
     "idle": Work(idle.run, 180.0, memory=True),
-    "delete": Work(delete.run, 300.0, delete.prepare, deletes=True),
+    "delete": Work(delete.run, 300.0, delete.prepare, sweeps=True),
 }
-"""Those of `make bench`, in their order: what a tool may never finish comes last, or the next would suffer for it."""
+"""Those of `make bench`, in their order: what sweeps lies apart, what a tool may never finish comes last."""
 HELPERS = {"sentinel": Work(sentinel.run, 1000.0), "tree": Work(tree.run, 1800.0)}
 """What is done around them."""
