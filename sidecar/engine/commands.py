@@ -89,11 +89,11 @@ class Commands(Decisions):
         if not settling.reached(link):
             why = behind.why if behind is not None and not behind.held else "it does not connect to this node"
             return Behind(region, why, unreached=True)
-        if behind is None and region not in self._links.heard:
-            for path, hint in self._node.troubles.items():
-                return Behind(region, f"not all that it has is applied here, {shown(path)}: {hint}", held=True)
-            return Behind(region, "it has not sent all that it has yet")
-        return behind
+        if behind is not None:
+            return behind
+        for path, hint in self._node.troubles.items():
+            return Behind(region, f"not all that came is applied here, {shown(path)}: {hint}", held=True)
+        return None if region in self._links.heard else Behind(region, "it has not sent all that it has yet")
 
     async def _scanned_anew(self, within: float) -> None:
         node = self._node

@@ -132,3 +132,18 @@ def test_it_can_be_stopped_and_says_that_not_all_was_sent(pair: Regions) -> None
         assert 0 != msk.command("run").code, "two never run on one volume"
         os.kill(running.pid, signal.SIGTERM)
         assert 4 == running.wait(30)
+
+
+def test_a_path_that_the_region_cannot_take_is_named_and_does_not_hold_it_up(pair: Regions) -> None:
+    msk, ams = pair.all
+    os.mkfifo(ams.html / "page")
+    (msk.html / "page").write_text("a FIFO lies there in ams")
+    wait_for(lambda: ams.status()["problem_count"], "it cannot be put there")
+    (msk.html / "other").write_text("x")
+    for command in (("wait", "--timeout", "10s"), ("sync", "--once")):
+        ran = msk.command(*command)
+        assert (5, "") == (ran.code, ran.err), ran
+        assert "ams: 1 paths are not applied there, page among them: " in ran.out
+    assert "x" == (ams.html / "other").read_text()
+    ran = ams.command("sync", "--once")
+    assert 5 == ran.code and "msk: not all that came is applied here, page: " in ran.out
