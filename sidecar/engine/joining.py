@@ -1,12 +1,11 @@
 """A new index that waits for a person to say who wins: until then nothing of a peer is applied and nothing is sent.
 
-What was decided is kept in a file until all that was found has its version, so that a kill in between changes nothing.
+What was decided is kept in a file, so that a kill before all that was found has its version changes nothing. It stays,
+as over: what the same index finds later, as after a power loss, is no first contact.
 """
 
 import asyncio
-import contextlib
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -23,6 +22,7 @@ from sidecar.core.ignore import Excluded, within_excluded
 from sidecar.core.join import Relation, Tally
 from sidecar.core.paths import ROOT
 from sidecar.engine.orders import Compared
+from sidecar.errors import GeorootError
 from sidecar.fs import durable
 from sidecar.index.store import Index
 
@@ -34,10 +34,11 @@ AT_ONCE: Final = 2000
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What was decided for the index of this `epoch`."""
+    """What was decided for the index of this `epoch`; `over`: and was done."""
 
     epoch: int
     prefer: Prefer
+    over: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -73,15 +74,14 @@ class Joining:
         self._excluded = excluded
         self._now_us = now_us
         self._released = released
+        self._asked = asked
         self._heard: dict[str, _Heard] = {}
         self.prefer = Prefer.NEWEST
         self.decided = asyncio.Event()
         """nothing is waited for any more"""
         decision = self._kept()
         if decision is not None:
-            self.prefer = decision.prefer
-        else:
-            self._forget()
+            self.prefer = Prefer.NEWEST if decision.over else decision.prefer
         if decision is not None or not asked or not index.finding:
             self.decided.set()
             return
@@ -176,18 +176,23 @@ class Joining:
         """Everything that was found has its version: what comes later is no first contact."""
         self.prefer = Prefer.NEWEST
         self.decided.set()
-        self._forget()
+        kept = self._kept()
+        if (self._asked or kept is not None) and kept != self._over:
+            try:
+                durable.publish(self._path, msgspec.json.encode(self._over))
+            except GeorootError as error:  # at worst a person is asked once more than it needs
+                log.warning("that the regions have joined cannot be noted", problem=str(error))
 
-    def _forget(self) -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)
+    @property
+    def _over(self) -> Decision:
+        return Decision(self._index.epoch, Prefer.NEWEST, over=True)
 
     def _kept(self) -> Decision | None:
         try:
             kept = msgspec.json.decode(Path(self._path).read_bytes(), type=Decision)
         except (OSError, msgspec.MsgspecError):
             return None
-        return kept if kept.epoch == self._index.epoch and self._index.finding else None
+        return kept if kept.epoch == self._index.epoch else None
 
 
 def _held(batch: Batch) -> list[Answer]:

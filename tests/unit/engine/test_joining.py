@@ -60,7 +60,8 @@ def test_what_was_decided_is_kept_until_the_first_contact_is_over(start: Starter
     assert (False, Prefer.LOCAL) == (again.waits, again.prefer)
     again.done()
     assert (False, Prefer.NEWEST) == (again.waits, again.prefer)
-    assert start().waits
+    later = start()
+    assert (False, Prefer.NEWEST) == (later.waits, later.prefer), "what it finds later is no first contact"
 
 
 def test_a_decision_about_another_index_is_none(start: Starter, index: Index) -> None:
