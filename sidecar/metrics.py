@@ -54,6 +54,10 @@ class Metrics:
         self._refused = Counter(
             "georoot_gate_refusals", "What the gate did not let a peer's key do", ["peer"], registry=registry
         )
+        self._violations = Counter(
+            "georoot_protocol_violations", "Links that were cut because a peer said what no node says", ["peer"],
+            registry=registry,
+        )  # fmt: skip
         self._rows = Counter(
             "georoot_rows_written",
             "Versions written to the index, by where they were made",
@@ -116,6 +120,10 @@ class Metrics:
     def refused(self, peer: str) -> None:
         """The gate refused something."""
         self._refused.labels(peer).inc()
+
+    def violated(self, peer: str) -> None:
+        """A peer broke the protocol: its link was cut."""
+        self._violations.labels(peer).inc()
 
     def row_written(self, *, local: bool) -> None:
         """A version was written to the index."""

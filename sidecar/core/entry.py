@@ -1,11 +1,28 @@
 """The facts that are stored and sent: kinds, dots, heads, versions, stats and index rows."""
 
 import enum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
-from sidecar.core.paths import RelPath
+from sidecar.core.paths import MAX_PATH, RelPath
+
+MAX_RUNS: Final = 65_536
+"""Starts of nodes that wrote to one path: one a day in twenty regions for nine years."""
+MAX_HEADS: Final = 256
+"""Writes of one path that have not heard of each other: a node has one at most."""
+MAX_NS: Final = (1 << 63) - 1
+"""The last moment that is told in ns: in the year 2262."""
+HASH: Final = 16
+"""Bytes of an xxh128."""
+
+# what is stored (SQLite, and the kernel's own types) has 63 bits and a sign; a frame that says more is none of ours
+Natural = Annotated[int, Meta(ge=0, le=MAX_NS)]
+Moment = Annotated[int, Meta(ge=-MAX_NS, le=MAX_NS)]
+Mode = Annotated[int, Meta(ge=0, le=0o7777)]
+Hash = Annotated[bytes, Meta(max_length=HASH)]
+Target = Annotated[bytes, Meta(max_length=MAX_PATH)]
 
 
 class Kind(enum.IntEnum):
@@ -20,8 +37,8 @@ class Kind(enum.IntEnum):
 class Dot(msgspec.Struct, frozen=True, array_like=True, order=True):
     """The name of one write: `counter` (at least the time of writing in µs since 1970), `run` (a start of a node)."""
 
-    counter: int
-    run: int
+    counter: Natural
+    run: Natural
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):
@@ -33,11 +50,11 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
 
     dot: Dot
     kind: Kind
-    size: int = 0
-    mtime_ns: int = 0
-    mode: int = 0
-    hash: bytes = b""
-    target: bytes = b""
+    size: Natural = 0
+    mtime_ns: Moment = 0
+    mode: Mode = 0
+    hash: Hash = b""
+    target: Target = b""
 
     def same_content(self, other: "Head") -> bool:
         """Do both heads put the same bytes there (mode and mtime aside)?"""
@@ -47,8 +64,8 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
 class Version(msgspec.Struct, frozen=True, array_like=True):
     """A dotted version vector set: `vector` as sorted (run, counter) pairs, `heads` sorted by dot."""
 
-    vector: tuple[tuple[int, int], ...] = ()
-    heads: tuple[Head, ...] = ()
+    vector: Annotated[tuple[tuple[Natural, Natural], ...], Meta(max_length=MAX_RUNS)] = ()
+    heads: Annotated[tuple[Head, ...], Meta(max_length=MAX_HEADS)] = ()
 
 
 NEVER: Final = Version()

@@ -6,18 +6,33 @@ types is a protocol violation.
 """
 
 import enum
-from typing import Final, TypeAlias
+import itertools
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
-from sidecar.core.entry import Version
-from sidecar.core.paths import RelPath
+from sidecar.core.entry import HASH, Hash, Head, Kind, Moment, Natural, Version
+from sidecar.core.paths import MAX_PATH, RelPath
 from sidecar.errors import ProtocolViolation
 
 PROTOCOL: Final = 1
 """Nodes of protocol N talk to N-1 and N."""
 
 MAX_ENTRIES: Final = 20_000
+"""Of one frame: ten times what a node sends."""
+MAX_NAME: Final = 255
+"""Characters of the name of a node or a version."""
+MAX_TEXT: Final = 32_768
+"""Characters of a text for people: it may name a path, four characters for each of its bytes."""
+
+Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+Name = Annotated[str, Meta(max_length=MAX_NAME)]
+Sums = Annotated[bytes, Meta(max_length=8192)]  # 1024 of 8 bytes: `core.compare`
+Path = Annotated[bytes, Meta(max_length=MAX_PATH)]
+Number = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+Index = Annotated[int, Meta(ge=0, lt=MAX_ENTRIES)]
+Status = Annotated[int, Meta(ge=-(1 << 31), lt=1 << 31)]
 
 
 class Lane(enum.IntEnum):
@@ -77,9 +92,9 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     path: RelPath
     version: Version
     how: How = How.NONE
-    name: bytes = b""
-    hash: bytes = b""
-    leans: int = 0
+    name: Path = b""
+    hash: Hash = b""
+    leans: Natural = 0
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
@@ -87,20 +102,20 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     the listener; `cursor` the listener's seq up to which the speaker settled everything. `joins`: a new
     index that goes after the others, whatever their names."""
 
-    protocol: int
-    region: str
-    node: str
-    epoch: int
-    run: int
-    image: str
-    rsync: str
-    now_us: int
-    seq: int
-    cursor: int
-    seen_epoch: int
-    seen_run: int
-    seen_seq: int
-    complete_since: int
+    protocol: Natural
+    region: Name
+    node: Name
+    epoch: Natural
+    run: Natural
+    image: Name
+    rsync: Name
+    now_us: Moment
+    seq: Natural
+    cursor: Natural
+    seen_epoch: Natural
+    seen_run: Natural
+    seen_seq: Natural
+    complete_since: Natural
     new_index: bool
     joins: bool = False
 
@@ -108,9 +123,9 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):
     """A heartbeat: the speaker's highest seq, the cursor of this link as the sender knows it, and the time in µs."""
 
-    seq: int
-    cursor: int
-    now_us: int
+    seq: Natural
+    cursor: Natural
+    now_us: Moment
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, tag="batch"):
@@ -119,49 +134,49 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, tag="batch"):
     sender's seq up to which everything is settled."""
 
     lane: Lane
-    number: int
-    id: str
-    cursor: int
-    entries: tuple[Entry, ...]
+    number: Number
+    id: Name
+    cursor: Natural
+    entries: Annotated[tuple[Entry, ...], Meta(max_length=MAX_ENTRIES)]
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True, tag="sent"):
     """The rsync of a batch has ended: exit status, or minus the signal that killed it."""
 
     lane: Lane
-    number: int
-    status: int
+    number: Number
+    status: Status
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
     """What became of the entry at `index`; `hash` names wanted bytes; `hint` says why it was held or refused."""
 
-    index: int
+    index: Index
     outcome: Outcome
-    hash: bytes = b""
-    hint: str = ""
+    hash: Hash = b""
+    hint: Text = ""
 
 
 class Settle(msgspec.Struct, frozen=True, array_like=True, tag="settle"):
     """The receiver's answers to a batch, durable when sent. Entries not named are `rest`."""
 
     lane: Lane
-    number: int
+    number: Number
     rest: Outcome
-    answers: tuple[Answer, ...]
+    answers: Annotated[tuple[Answer, ...], Meta(max_length=MAX_ENTRIES)]
 
 
 class Gone(msgspec.Struct, frozen=True, array_like=True, tag="gone"):
     """The sender no longer has the bytes with `hash` that were wanted for a losing head of `path`."""
 
     path: RelPath
-    hash: bytes
+    hash: Hash
 
 
 class OffersEnd(msgspec.Struct, frozen=True, array_like=True, tag="offers-end"):
     """Everything above the cursor of hello has been offered and answered."""
 
-    cursor: int
+    cursor: Natural
 
 
 class Verdict(enum.IntEnum):
@@ -176,22 +191,22 @@ class Verdict(enum.IntEnum):
 class Compare(msgspec.Struct, frozen=True, array_like=True, tag="compare"):
     """Does the receiver's index sum up to the same `digest` (see `core.compare`)? `complete_since`: the sender's."""
 
-    digest: bytes
-    complete_since: int
+    digest: Hash
+    complete_since: Natural
 
 
 class Compared(msgspec.Struct, frozen=True, array_like=True, tag="compared"):
     """The answer: `sums` if they are different, made without tombstones older than `since` (µs since 1970)."""
 
     verdict: Verdict
-    since: int
-    sums: bytes = b""
+    since: Natural
+    sums: Sums = b""
 
 
 class Bye(msgspec.Struct, frozen=True, array_like=True, tag="bye"):
     """The speaker closes the link, and why."""
 
-    reason: str
+    reason: Text
 
 
 Frame: TypeAlias = Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd | Compare | Compared | Bye
@@ -211,12 +226,32 @@ def decode(raw: bytes) -> Frame:
     """The frame in `raw`.
 
     Raises:
-        ProtocolViolation: it is none, or holds more than `MAX_ENTRIES` entries.
+        ProtocolViolation: it is none, says more than a field can hold, or something that no node writes.
     """
     try:
         frame: Frame = _DECODER.decode(raw)
     except (msgspec.DecodeError, ValueError) as error:
         raise ProtocolViolation(f"a frame that is none of ours: {error}") from error
-    if isinstance(frame, Batch) and len(frame.entries) > MAX_ENTRIES:
-        raise ProtocolViolation(f"a frame with {len(frame.entries)} entries, more than {MAX_ENTRIES}")
+    if isinstance(frame, Batch):
+        for entry in frame.entries:
+            _check_entry(entry)
     return frame
+
+
+def _check_entry(entry: Entry) -> None:
+    version = entry.version
+    if not _ascend([run for run, _ in version.vector]) or not _ascend([head.dot for head in version.heads]):
+        raise ProtocolViolation(f"a version out of order, of {entry.path[:80]!r}")
+    if len(entry.hash) not in (0, HASH) or not all(map(_is_head, version.heads)):
+        raise ProtocolViolation(f"a version that no node writes, of {entry.path[:80]!r}")
+
+
+def _ascend(values: list[Any]) -> bool:
+    return all(a < b for a, b in itertools.pairwise(values))
+
+
+def _is_head(head: Head) -> bool:
+    """Has it the fields of its kind, and no others?"""
+    is_link = head.kind is Kind.SYMLINK
+    hashed = len(head.hash) == (HASH if head.kind is Kind.FILE else 0)
+    return hashed and bool(head.target) == is_link and b"\0" not in head.target

@@ -20,6 +20,7 @@ from sidecar.core.frames import (
     Frame,
     Gone,
     Hello,
+    How,
     Lane,
     OffersEnd,
     Outcome,
@@ -46,6 +47,10 @@ log = structlog.get_logger(__name__)
 
 SILENCE: Final = 20.0
 """Seconds without a frame after which the link counts as cut."""
+MAX_UNANSWERED: Final = 65_536
+"""Entries of batches that were not answered: four times what a sender leaves so in all its lanes."""
+MAX_STAGING: Final = 256
+"""Batches whose rsync has not ended: a sender has some ten of them."""
 SLICE: Final = 128
 """Entries landed in one go, before others have their turn."""
 NO_SPACE: Final = "no space left on the volume: rsync could not write here"
@@ -89,6 +94,7 @@ class Inbound:
         self._sent: dict[tuple[Lane, int], asyncio.Future[int]] = {}
         self._settling: set[asyncio.Task[None]] = set()
         self._staging: set[str] = set()
+        self._unanswered = 0
         self._cursor = 0
         self._closing = False
         self._remembered = False
@@ -147,10 +153,8 @@ class Inbound:
         match frame:
             case Batch():
                 self._arrived(frame)
-            case Sent(lane, number, status):
-                ended = self._sent.setdefault((lane, number), asyncio.get_running_loop().create_future())
-                if not ended.done():
-                    ended.set_result(status)
+            case Sent():
+                self._sent_to_the_end(frame)
             case Ping(seq, cursor, now_us):
                 assert self.peer is not None
                 self._me.peer_clock(self._region, now_us)
@@ -171,11 +175,28 @@ class Inbound:
     def _arrived(self, frame: Batch) -> None:
         self._check(frame)
         self._remember(frame.cursor)
+        if self._orders[frame.lane].has(frame.number):
+            return
+        if frame.id in self._staging:
+            raise ProtocolViolation(f"{self._region} named a batch that is under way: {frame.id!r}")
         if frame.id:
             self._staging.add(frame.id)
-        for _, batch in self._orders[frame.lane].arrived(frame.number, frame):
-            self._sent.setdefault((batch.lane, batch.number), asyncio.get_running_loop().create_future())
+        self._unanswered += len(frame.entries)
+        if len(self._staging) > MAX_STAGING or self._unanswered > MAX_UNANSWERED:
+            raise ProtocolViolation(f"{self._region} sends more than it waits for answers to")
+        for number, batch in self._orders[frame.lane].arrived(frame.number, frame):
+            self._sent.setdefault((batch.lane, number), asyncio.get_running_loop().create_future())
             self._queues[frame.lane].put_nowait(batch)
+
+    def _sent_to_the_end(self, frame: Sent) -> None:
+        key = (frame.lane, frame.number)
+        if key not in self._sent:
+            order = self._orders[frame.lane]
+            if order.has(frame.number) and frame.number not in order.waiting:
+                return  # it is over
+            self._sent[key] = asyncio.get_running_loop().create_future()
+        if not self._sent[key].done():
+            self._sent[key].set_result(frame.status)
 
     def _check(self, batch: Batch) -> None:
         for entry in batch.entries:
@@ -184,6 +205,8 @@ class Inbound:
                 paths.checked(entry.name)
         if batch.id and not self._landing.owns(batch.id):
             raise ProtocolViolation(f"{self._region} named a batch that is no batch name: {batch.id[:80]!r}")
+        if not batch.id and any(entry.how in (How.STAGED, How.LOSER) for entry in batch.entries):
+            raise ProtocolViolation(f"{self._region} announced files and no batch that they come in")
 
     def _remember(self, cursor: int) -> None:
         """What the sender says is settled: stored, so that after a cut it need not be offered again."""
@@ -208,7 +231,6 @@ class Inbound:
             staged = await self._landing.staged(self._region, batch, ended)
             full = ended.done() and verdict(ended.result(), delta=False) is Verdict.DISK
             answers = await self._land(batch, staged, full)
-            self._sent.pop((lane, batch.number), None)
             task = asyncio.ensure_future(self._settle(batch, answers, ended))
             self._settling.add(task)
             task.add_done_callback(self._settled)
@@ -265,10 +287,12 @@ class Inbound:
         rest = _commonest(answers)
         named = tuple(a for a in answers if a.outcome is not rest or a.hash or a.hint)
         self._say(Settle(batch.lane, batch.number, rest, named))
+        self._unanswered -= len(batch.entries)
         if batch.id:
             await ended
             self._landing.forget(self._region, batch.id)
             self._staging.discard(batch.id)
+        del self._sent[batch.lane, batch.number]
 
 
 def _is_tombstone(entry: Entry) -> bool:

@@ -21,6 +21,7 @@ from sidecar.engine.joining import Joining
 from sidecar.engine.land import Lander
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.replica import Replica
+from sidecar.errors import ProtocolViolation
 from sidecar.fs import stage
 from sidecar.fs.faults import Denied, Unstaged
 from sidecar.fs.root import WebRoot
@@ -147,7 +148,9 @@ class Landing:
         if not waiting:
             return {}
         directory = _directory(region, batch.id)
-        event = self._awaited.setdefault(directory, asyncio.Event())
+        if directory in self._awaited:
+            raise ProtocolViolation(f"{region} named a batch that is under way: {batch.id!r}")
+        event = self._awaited[directory] = asyncio.Event()
         ended.add_done_callback(lambda _: event.set())
         try:
             return await self._gather(directory, waiting, event, ended)

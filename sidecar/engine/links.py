@@ -170,6 +170,7 @@ class Link:
         try:
             yield
         except* ProtocolViolation as errors:
+            self._node.metrics.violated(self.peer.region)
             self._tell(f"it broke the protocol: {_first(errors)}")
         except* (Retryable, TimeoutError) as errors:
             self._tell(_first(errors) or "it did not answer")

@@ -49,6 +49,10 @@ HELD_SCAN: Final = 5.0
 more than a tenth of that."""
 
 
+MAX_TROUBLES: Final = 10_000
+"""Paths of peers that are remembered as not applied, a hundred times what a status lists."""
+
+
 def now_us() -> int:
     """Unix time in µs."""
     return time.time_ns() // 1000
@@ -443,6 +447,8 @@ class Node:
     def _trouble(self, path: RelPath, hint: str) -> None:
         if not hint:
             self.troubles.pop(path, None)
+            return
+        if path not in self.troubles and len(self.troubles) >= MAX_TROUBLES:
             return
         if self.troubles.get(path) != hint:
             log.warning("a path of a peer is not applied", path=path, hint=hint)

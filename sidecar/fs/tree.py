@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import xxhash
 
-from sidecar.core.entry import Kind, Stat
+from sidecar.core.entry import MAX_NS, Kind, Stat
 from sidecar.core.paths import RelPath
 from sidecar.fs import syscalls
 from sidecar.fs.faults import Changed, Special, about, translate
@@ -44,19 +44,24 @@ def stat_of(raw: Raw, path: bytes, target: bytes = b"") -> Stat:
         Special: it is a FIFO, a socket or a device.
     """
     mode = raw.mode
-    ctime = raw.ctime_s * _BILLION + raw.ctime_ns
-    btime = raw.btime_s * _BILLION + raw.btime_ns if raw.has_btime else 0
+    ctime = _ns(raw.ctime_s, raw.ctime_ns)
+    btime = _ns(raw.btime_s, raw.btime_ns) if raw.has_btime else 0
     match modes.S_IFMT(mode):
         case modes.S_IFREG:
-            mtime = raw.mtime_s * _BILLION + raw.mtime_ns
+            mtime = _ns(raw.mtime_s, raw.mtime_ns)
             return Stat(Kind.FILE, raw.size, mtime, mode & 0o7777, raw.ino, ctime, btime)
         case modes.S_IFDIR:
             return Stat(Kind.DIR, 0, 0, mode & 0o7777, raw.ino, ctime, btime)
         case modes.S_IFLNK:
-            mtime = raw.mtime_s * _BILLION + raw.mtime_ns
+            mtime = _ns(raw.mtime_s, raw.mtime_ns)
             return Stat(Kind.SYMLINK, 0, mtime, 0, raw.ino, ctime, btime, target)
         case _:
             raise Special(path)
+
+
+def _ns(seconds: int, ns: int) -> int:
+    """A time as it is told: some file systems keep times thousands of years off, which count as the last moment."""
+    return max(-MAX_NS, min(MAX_NS, seconds * _BILLION + ns))
 
 
 def stat_fd(fd: int, path: bytes) -> Stat:
