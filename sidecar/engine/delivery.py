@@ -134,7 +134,7 @@ class Delivery:
     async def load(self, item: Item, lane: Lane) -> Load | None:
         """What goes alone for `item`: a large file, one that never rests, or bytes that the peer wants. None: gone."""
         if item.want:
-            return self._wanted(item)
+            return await self._wanted(item)
         if item.private:
             return await self._private(item)
         row = self._index.get(item.path)
@@ -145,8 +145,9 @@ class Delivery:
         carrier = Carrier(spares.take(), self._whole if lane is Lane.LARGE else None, self._ended)
         return Load(carrier, item.path, best.hash, row.version)
 
-    def _wanted(self, item: Item) -> Load | None:
-        """Bytes of a losing head: from the root, the conflicts or the trash."""
+    async def _wanted(self, item: Item) -> Load | None:
+        """Bytes of a losing head: from the root, the conflicts or the trash. Whether they are the ones, the peer's look
+        at their hash tells."""
         row = self._index.get(item.path)
         if row is None:
             return None
@@ -155,7 +156,23 @@ class Delivery:
         if self._index.has_conflict(item.want):
             return self._from("conflicts", keep.conflict_name(item.want), item.want, row)
         trashed = self._index.trash_with(item.want)
-        return self._from("trash", trashed, item.want, row) if trashed is not None else None
+        if trashed is not None:
+            return self._from("trash", trashed, item.want, row)
+        elsewhere = await self._elsewhere(item.want)
+        if elsewhere is None:
+            return None
+        return Load(Carrier(self._small.take(), None, self._ended), elsewhere, item.want, row.version)
+
+    async def _elsewhere(self, digest: bytes) -> RelPath | None:
+        """Another path of the root that holds these bytes. Asked rarely enough to go through all rows: an index by hash
+        would cost every write."""
+        at: int | None = 0
+        while at is not None:
+            path, at = self._index.with_hash(digest, at)
+            if path is not None:
+                return path
+            await asyncio.sleep(0)
+        return None
 
     def _from(self, tree: str, name: RelPath, digest: bytes, row: Row) -> Load:
         return Load(Carrier(self._kept[tree].take(), None, self._ended), name, digest, row.version)

@@ -12,6 +12,8 @@ from sidecar.core.paths import MAX_NAME, ROOT, RelPath
 from sidecar.index.database import Table
 from sidecar.index.faults import IndexDamaged
 
+HASH_PAGE: Final = 10_000
+"""Rows among which a hash is looked for at a time: some milliseconds."""
 PAGE: Final = 1000
 """Rows read at a time by what goes through many."""
 
@@ -32,6 +34,8 @@ _CHILDREN: Final = _select("WHERE parent = ? ORDER BY name")
 _LIVE_CHILDREN: Final = _select("WHERE parent = ? AND kind <> 0 ORDER BY name")
 _BENEATH: Final = _select("WHERE (parent, name) > (?, ?) AND parent < ? ORDER BY parent, name LIMIT ?")
 _OLD_TOMBSTONES: Final = _select("WHERE gone_us < ? ORDER BY gone_us LIMIT ?")
+_END_OF_PAGE: Final = "SELECT max(seq) FROM (SELECT seq FROM rows WHERE seq > ? ORDER BY seq LIMIT ?)"
+_WITH_HASH: Final = "SELECT parent, name FROM rows WHERE seq > ? AND seq <= ? AND hash = ? AND kind = ? LIMIT 1"
 _PUT: Final = """
     INSERT INTO rows (seq, parent, name, kind, ino, gone_us, flags, version, stat, hash, summand)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -124,6 +128,15 @@ class Rows(Table):
     def by_inode(self, ino: int) -> list[Row]:
         """The rows that say this inode lies there."""
         return [decoded(found) for found in self._db.all(_BY_INODE, (_signed(ino),))]
+
+    def with_hash(self, digest: bytes, after: int) -> tuple[RelPath | None, int | None]:
+        """A path at which a file with these bytes lies, among the next rows above seq `after`; where to go on if there
+        is none, None: that was all."""
+        (end,) = self._db.one(_END_OF_PAGE, (after, HASH_PAGE)) or (None,)
+        if end is None:
+            return None, None
+        found = self._db.one(_WITH_HASH, (after, end, digest, Kind.FILE.value))
+        return (path_of(*found), None) if found is not None else (None, int(end))
 
     def since(self, seq: int, limit: int) -> list[Row]:
         """The first `limit` rows above `seq`, in the order of their seq."""

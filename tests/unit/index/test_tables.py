@@ -216,3 +216,16 @@ def test_bytes_are_found_in_the_trash_by_hash_the_youngest_first(index: Index) -
     assert b"1/2" == index.trash_with(b"h")
     assert index.trash_with(b"other") is None
     assert index.trash_with(b"") is None
+
+
+def test_bytes_are_found_under_whatever_path_they_lie_page_by_page(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "HASH_PAGE", 3)
+    for number in range(7):
+        plain = row(b"d/%d" % number)
+        index.put(Row(plain.path, plain.version, plain.stat, b"%d" % number * 16))
+    index.put(row(b"gone", ino=None))
+    assert (RelPath(b"d/1"), None) == index.with_hash(b"1" * 16, 0)
+    assert [(None, 3), (None, 6), (None, 8), (None, None)] == [index.with_hash(b"9" * 16, at) for at in (0, 3, 6, 8)]
+    assert (RelPath(b"d/5"), None) == index.with_hash(b"5" * 16, 3)

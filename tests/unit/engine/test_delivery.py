@@ -1,0 +1,89 @@
+"""Bytes that a peer wants are found wherever they lie: at the path, among the conflicts, in the trash, elsewhere."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.core.entry import Kind
+from sidecar.core.outbox import Item
+from sidecar.core.paths import RelPath
+from sidecar.core.ports import Keep
+from sidecar.engine.delivery import Delivery
+from sidecar.engine.node import Node
+from tests.unit.engine.conftest import Starter
+
+PAGE, OTHER = RelPath(b"page"), RelPath(b"dir/other")
+
+
+class Spares:
+    """Stands for the rsyncs that send from one tree."""
+
+    def __init__(self, tree: str) -> None:
+        self.tree = tree
+
+    def take(self) -> "Spares":
+        return self
+
+    batch = "msk.x"
+
+
+def delivery(node: Node) -> Delivery:
+    made = Delivery(
+        object(),  # type: ignore[arg-type]  # no link is opened
+        node.root,
+        node.index,
+        node.absorber,
+        node.disk,
+        node.metrics,
+        node="msk",
+        count=1,
+        compress=False,
+        bwlimit=0,
+        delays=lambda _: 0.0,
+        changed=lambda: None,
+    )
+    stand_in: Any = Spares("html")
+    made._small = stand_in
+    made._kept = {tree: Spares(tree) for tree in ("conflicts", "trash", "outbox")}  # type: ignore[misc]
+    return made
+
+
+def wanted(node: Node, digest: bytes) -> tuple[str, bytes] | None:
+    """The tree and the name that an answer is sent from."""
+    load = asyncio.run(delivery(node)._wanted(Item(PAGE, 1, Kind.FILE, 1, b"", want=digest)))
+    if load is None:
+        return None
+    assert digest == load.hash
+    spare: Any = load.carrier._spare
+    return spare.tree, load.name
+
+
+def written(node: Node, path: RelPath, text: str) -> bytes:
+    target = Path(node.root.path, path.decode())
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(text)
+    node.watching.absorb([path])
+    row = node.index.get(path)
+    assert row is not None
+    return row.hash
+
+
+@pytest.mark.parametrize("where", ["the path", "conflicts", "trash", "elsewhere", "nowhere"])
+def test_wanted_bytes_are_answered_from_where_they_lie(start: Starter, where: str) -> None:
+    node = start()
+    own, other = written(node, PAGE, "own"), written(node, OTHER, "elsewhere")
+    expected: dict[str, tuple[bytes, tuple[str, bytes] | None]] = {
+        "the path": (own, ("html", PAGE)),
+        "conflicts": (b"c" * 16, ("conflicts", b"63" * 16)),
+        "trash": (b"t" * 16, ("trash", b"1/2")),
+        "elsewhere": (other, ("html", OTHER)),
+        "nowhere": (b"?" * 16, None),
+    }
+    row = node.index.get(PAGE)
+    assert row is not None and row.stat is not None
+    node.index.add_conflict(PAGE, b"c" * 16, 1)
+    node.index.add_trash(RelPath(b"1/2"), PAGE, row.stat, b"t" * 16, Keep.DELETED, "", 1)
+    digest, answer = expected[where]
+    assert answer == wanted(node, digest)
