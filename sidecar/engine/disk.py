@@ -234,12 +234,14 @@ class RootDisk:
             return apply.adjust(self._root, path, now, head.mode, mtime)
 
     def remove(self, path: RelPath, out: Out) -> None:
-        """To the trash or the conflicts; a directory just goes."""
+        """To the trash or the conflicts; of a directory it is listed that it was there."""
         self._touched(path)
         with self._translated(path):
             if out.stat.kind is Kind.DIR:
                 apply.remove_dir(self._root, path)
                 self._root.let_go()
+                # nothing of it is kept but what it was: a restore makes it anew
+                self._list_trash(self.trash_name(), path, out)
                 return
             self._discard(path, out.stat, path, out)
 

@@ -40,6 +40,8 @@ class Restorer:
         """What `wanted` is as a write of this moment."""
         replica, stat = self._lander().replica, wanted.stat
         dot = replica.dots.on(replica.row(wanted.path).version)
+        if stat.kind is Kind.DIR:
+            return Head(dot, Kind.DIR, mode=stat.mode)
         return Head(dot, stat.kind, stat.size, replica.dots.now_us() * 1000, stat.mode, wanted.hash, stat.target)
 
     def put(self, wanted: Wanted) -> None:
@@ -72,13 +74,17 @@ class Restorer:
     def _once(self, wanted: Wanted) -> None:
         lander, path, stat = self._lander(), wanted.path, wanted.stat
         row = lander.absorber.refresh(path)
-        if row.stat is not None and row.stat.kind is Kind.DIR:
+        is_dir = row.stat is not None and row.stat.kind is Kind.DIR
+        if is_dir and stat.kind is not Kind.DIR:
             raise NeedsHelp(f"{_shown(path)}: a directory lies there", "move it away first")
         lander.directories_above(path)
         replica = lander.replica
         head = self.head(wanted)
-        out = Out(row.stat, row.hash, Keep.REPLACED) if row.stat is not None else None
-        placed = replica.disk.put(path, head, Stored(wanted.hash) if stat.kind is Kind.FILE else Itself(), out)
+        if is_dir and row.stat is not None:
+            placed = replica.disk.set_meta(path, head, row.stat)
+        else:
+            out = Out(row.stat, row.hash, Keep.REPLACED) if row.stat is not None else None
+            placed = replica.disk.put(path, head, Stored(wanted.hash) if stat.kind is Kind.FILE else Itself(), out)
         after = observe.written(row, placed, wanted.hash, head.dot, replica.racy(placed))
         replica.commit(after, local=True)
 
@@ -86,6 +92,8 @@ class Restorer:
 def before(index: Index, path: RelPath) -> list[Trashed]:
     """What lay at `path` before it left last, and beneath it: of each path there that is not live the youngest."""
     own = index.trash_of(path)[:1]
+    if own and own[0].stat.kind is Kind.DIR and _is_live(index, path):
+        own = []  # it is there again, as somebody made it
     return _one_kind(own, [index.trash_of(each)[0] for each in index.trash_beneath(path) if not _is_live(index, each)])
 
 
@@ -116,7 +124,9 @@ def _state_at(index: Index, path: RelPath, us: int) -> Trashed | None:
 
 
 def _one_kind(own: list[Trashed], beneath: list[Trashed]) -> list[Trashed]:
-    """The path was a file or a directory: what left last tells."""
+    """The path was a file or a directory: what left last tells. A directory comes back before what was in it."""
+    if own and own[0].stat.kind is Kind.DIR:
+        return [*own, *beneath]
     if own and beneath:
         return own if own[0].at_us > max(item.at_us for item in beneath) else beneath
     return own or beneath

@@ -20,9 +20,9 @@ def index(tmp_path: Path) -> Iterator[Index]:
     made.close()
 
 
-def leaves(index: Index, path: str, at: int, source: str = "ams", born: int = 0) -> None:
+def leaves(index: Index, path: str, at: int, source: str = "ams", born: int = 0, kind: Kind = Kind.FILE) -> None:
     """What lay at `path`, made at the µs `born`, goes to the trash at the µs `at`."""
-    stat = Stat(Kind.FILE, 1, 1, 0o644, 1, 1, born * 1000)
+    stat = Stat(kind, 1, 1, 0o644, 1, 1, born * 1000)
     name = RelPath(f"0/{path.replace('/', '-')}@{at}".encode())
     index.add_trash(name, RelPath(path.encode()), stat, b"h", Keep.REPLACED, source, at)
 
@@ -49,6 +49,17 @@ def test_before_means_of_a_directory_what_is_not_there_any_more(index: Index) ->
         leaves(index, path, at)
     lives(index, "dir/there")
     assert ["dir/a@20", "dir/b/c@30"] == names(restore.before(index, RelPath(b"dir")))
+
+
+def test_a_directory_comes_back_before_what_was_in_it_unless_it_is_there(index: Index) -> None:
+    for path, at, kind in (("dir/a", 20, Kind.FILE), ("dir/empty", 21, Kind.DIR), ("dir", 22, Kind.DIR)):
+        leaves(index, path, at, kind=kind)
+    expected = ["dir@22", "dir/a@20", "dir/empty@21"]
+    assert expected == names(restore.before(index, RelPath(b"dir")))
+    assert expected == names(restore.at(index, RelPath(b"dir"), 10))
+    assert expected == names(restore.left_since(index, 0, ""))
+    lives(index, "dir")
+    assert expected[1:] == names(restore.before(index, RelPath(b"dir")))
 
 
 @pytest.mark.parametrize(("own", "expected"), [(10, ["page/a@20"]), (30, ["page@30"])])

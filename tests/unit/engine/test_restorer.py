@@ -9,6 +9,7 @@ import pytest
 from sidecar.core.entry import Head, Kind, Stat
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import DiskFull, Itself, Keep, Moved, Out, Source, Staged, Stored
+from sidecar.engine import restore
 from sidecar.engine.node import Node
 from sidecar.engine.restore import Restorer, Wanted
 from sidecar.errors import NeedsHelp
@@ -163,3 +164,28 @@ def test_what_cannot_be_put_back_changes_nothing(start: Starter) -> None:
     Path(node.root.path, "dir").mkdir()
     with pytest.raises(NeedsHelp, match="dir: a directory lies there; move it away first"):
         put(node, Wanted(RelPath(b"dir"), gone.stat, gone.hash))
+
+
+def test_a_directory_comes_back_with_its_mode_empty_or_not(start: Starter) -> None:
+    node = start()
+    top, empty = RelPath(b"dir"), RelPath(b"dir/empty")
+    for path, mode in ((top, 0o750), (empty, 0o700)):
+        Path(node.root.path, path.decode()).mkdir()
+        Path(node.root.path, path.decode()).chmod(mode)
+    node.watching.absorb([top, empty])
+    with node.index.transaction():
+        for path in (empty, top):
+            row = node.index.get(path)
+            assert row is not None and row.stat is not None
+            node.disk.remove(path, Out(row.stat, b"", Keep.DELETED))
+    node.watching.absorb([empty, top])
+    assert not Path(node.root.path, "dir").exists()
+    for item in restore.before(node.index, top):
+        put(node, Wanted(item.path, item.stat, item.hash))
+    assert [0o750, 0o700] == [Path(node.root.path, name).stat().st_mode & 0o7777 for name in ("dir", "dir/empty")]
+    Path(node.root.path, "dir").chmod(0o755)
+    node.watching.absorb([top])
+    put(node, Wanted(top, Stat(Kind.DIR, 0, 0, 0o750, 1, 1), b""))
+    row = node.index.get(top)
+    assert row is not None and row.stat is not None and row.stat == node.root.lstat(top) and 0o750 == row.stat.mode
+    assert [0o750] == [head.mode for head in row.version.heads]
