@@ -235,12 +235,13 @@ class Commands(Decisions):
         done: list[bytes] = []
         failed: list[GeorootError] = []
         for one in wanted:
-            with node.landing.by_hand(one.path, restorer.head(one)):
-                try:
-                    restorer.put(one)
-                    done.append(one.path)
-                except (NeedsHelp, Retryable) as error:  # what was noticed on the way is told, and stays
-                    failed.append(error)
+            async with node.landing.copied_by_hand(one.hash, one.stat.size):
+                with node.landing.by_hand(one.path, restorer.head(one)):
+                    try:
+                        restorer.put(one)
+                        done.append(one.path)
+                    except (NeedsHelp, Retryable) as error:  # what was noticed on the way is told, and stays
+                        failed.append(error)
             await asyncio.sleep(0)
         node.wake()
         await node.durability.reached()

@@ -27,6 +27,7 @@ from sidecar.core.ports import (
     Surprise,
     Unreachable,
 )
+from sidecar.engine.copies import Copies
 from sidecar.errors import GeorootError
 from sidecar.fs import apply, faults, keep, stage
 from sidecar.fs.root import WebRoot
@@ -69,6 +70,7 @@ class RootDisk:
         self._hashed: dict[RelPath, tuple[Stat, bytes]] = {}
         self._open_since: dict[RelPath, float] = {}
         self._trashed = 0
+        self.copies = Copies(root, index)
         self.source = ""
 
     # -- looking
@@ -187,15 +189,13 @@ class RootDisk:
             return stage.Staged(name, Stat(Kind.FILE, head.size, 0, 0, source.ino, 0), source.hash)
         if isinstance(source, Itself):
             return stage.stage_symlink(root, head.target) if head.kind is Kind.SYMLINK else stage.stage_dir(root)
-        if isinstance(source, CopyOf):
-            copy = stage.stage_copy(root, root, source.path)
-        elif self.kept(source.hash):
-            copy = stage.stage_copy(root, root.conflicts, keep.conflict_name(source.hash))
-        else:
-            trashed = self._index.trash_with(source.hash)
-            if trashed is None:
-                raise Missing
-            copy = stage.stage_copy(root, root.trash, trashed)
+        ahead = self.copies.take(head.hash)
+        if ahead is not None:
+            return ahead
+        found = (root, source.path) if isinstance(source, CopyOf) else self.copies.stored(source.hash)
+        if found is None:
+            raise Missing
+        copy = stage.stage_copy(root, *found)
         if copy.hash != head.hash:
             stage.drop(root.inbox, copy.name)
             raise Missing

@@ -251,13 +251,14 @@ class Inbound:
         lander = self._landing.lander(self._region)
         for start in range(0, len(batch.entries), SLICE):
             part = batch.entries[start : start + SLICE]
-            await self._landing.in_order([entry.path for entry in part])
-            with self._landing.slice(self._region, part, staged, tombstones):
-                for index, entry in enumerate(part, start):
-                    answer = self._one(lander, order, index, entry, staged, tombstones, full)
-                    answers.append(answer)
-                    if answer.outcome not in SETTLED:
-                        order.broke(batch.number)
+            async with self._landing.copied(part, tombstones):
+                await self._landing.in_order([entry.path for entry in part])
+                with self._landing.slice(self._region, part, staged, tombstones):
+                    for index, entry in enumerate(part, start):
+                        answer = self._one(lander, order, index, entry, staged, tombstones, full)
+                        answers.append(answer)
+                        if answer.outcome not in SETTLED:
+                            order.broke(batch.number)
             if start + SLICE < len(batch.entries):
                 await asyncio.sleep(0)
         self._metrics.batch_landed(self._region, batch.lane, answers)

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, NamedTuple
 
 from sidecar.core import version as versions
@@ -202,6 +202,26 @@ class Landing:
         return Staged(directory.decode(), name, made.hash, made.stat.ino)
 
     # -- rows
+
+    @asynccontextmanager
+    async def copied(self, part: tuple[Entry, ...], leaving: Mapping[RelPath, Entry]) -> AsyncIterator[None]:
+        """What these entries will want copied is, if it is large, while other things go on."""
+        copies = self._disk.copies
+        made = [await copies.for_entry(entry, leaving, self._replica) for entry in part]
+        try:
+            yield
+        finally:
+            for digest in filter(None, made):
+                copies.drop(digest)
+
+    @asynccontextmanager
+    async def copied_by_hand(self, digest: bytes, size: int) -> AsyncIterator[None]:
+        """The same for kept bytes that a person wants back."""
+        made = await self._disk.copies.of_stored(digest, size)
+        try:
+            yield
+        finally:
+            self._disk.copies.drop(made)
 
     @contextmanager
     def slice(

@@ -16,6 +16,8 @@ from sidecar.fs.tree import Tree
 
 MADE: Final = b".made"
 """The inbox's own corner: what this node stages itself. No region's name begins with a dot."""
+AHEAD: Final = b".ahead"
+"""Copies that are made before anything is intended: they are nobody's bytes but ours, and go at every start."""
 _PRIVATE: Final = 0o700
 _POLLED: Final = {
     0x6969: "NFS",
@@ -56,7 +58,8 @@ class WebRoot(Tree):
         self.trash: Final = _private(os.path.join(state, "trash"))
         self.conflicts: Final = _private(os.path.join(state, "conflicts"))
         self.outbox: Final = _private(os.path.join(state, "outbox"))
-        _make(self.inbox.fd, MADE)
+        for own in (MADE, AHEAD):
+            _make(self.inbox.fd, own)
         for tree, where in ((self.inbox, inbox), (self.trash, state)):
             _check_one_mount(self, tree, where)
         _check_exchange(self.inbox, inbox)

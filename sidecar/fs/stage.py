@@ -14,7 +14,7 @@ from sidecar.core.paths import RelPath, join, name, parent
 from sidecar.fs import syscalls
 from sidecar.fs.faults import Changed, Missing, Raced, Unstaged, about
 from sidecar.fs.lease import open_for_writing
-from sidecar.fs.root import MADE, WebRoot
+from sidecar.fs.root import AHEAD, MADE, WebRoot
 from sidecar.fs.tree import DIRECTORY, Tree, hash_fd, stat_at, stat_fd
 
 _CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -72,6 +72,26 @@ def stage_copy(root: WebRoot, source: Tree, path: RelPath) -> Staged:
     fresh = _fresh()
     _, stat, digest = _copy(source, path, root.inbox, fresh)
     return Staged(fresh, stat, digest)
+
+
+def copy_ahead(root: WebRoot, source: Tree, path: RelPath) -> Staged:
+    """A copy as `stage_copy` makes it, to be placed when it is `adopt`ed, and not before. For an executor.
+
+    Raises:
+        Missing, Changed, NoSpace: as `stage_copy`.
+    """
+    ahead = join(RelPath(AHEAD), name(_fresh()))
+    _, stat, digest = _copy(source, path, root.inbox, ahead)
+    return Staged(ahead, stat, digest)
+
+
+def adopt(root: WebRoot, ahead: Staged) -> Staged:
+    """A copy that was made ahead becomes one that is placed next: from now on what lies under its name may be what an
+    exchange took out of the root."""
+    fresh = _fresh()
+    with root.inbox.directory(parent(ahead.name)) as from_fd, root.inbox.directory(parent(fresh)) as to_fd:
+        os.rename(name(ahead.name), name(fresh), src_dir_fd=from_fd, dst_dir_fd=to_fd)
+        return Staged(fresh, _made(to_fd, fresh).stat, ahead.hash)
 
 
 def private_copy(
