@@ -1,15 +1,22 @@
-"""Paths met by the first scan of a new index: old copies or new edits? Their mtime and the peers' rows tell.
+"""Paths found, not written: old or torn copies, or new edits? Their mtime and the peers' rows tell.
 
-A found path has no dot and is not sent. It is judged against the first row of a peer that names it; what no peer knows
-becomes a write of its own, dated by its mtime, when every configured peer has answered. A person may choose otherwise
-before the peers are heard (`Prefer`).
+Found is what the first scan of a new index meets, and what differs from its row after a power loss: such a path keeps
+the version of its row, of which the root does not show the bytes any more, or shows nothing. A found path has no dot
+and is not sent. It is judged against the first row of a peer that can settle it; what is left when every configured
+peer has answered becomes a write of its own, dated by its mtime, or leaves without a tombstone. Of what a new index met
+a person may choose otherwise before the peers are heard (`Prefer`).
 """
 
 import enum
+from typing import Final
 
 from sidecar.core import observe
 from sidecar.core import version as versions
-from sidecar.core.entry import Dot, Flag, Kind, Row, Version
+from sidecar.core.entry import NEVER, Dot, Flag, Head, Kind, Row, Version, marked
+
+DOUBT_NS: Final = 600_000_000_000
+"""What was changed so shortly before the last change of all may have been torn by a power loss with its size and times
+intact: kernels write content back after half a minute, after ten when they save a disk."""
 
 
 class Prefer(enum.Enum):
@@ -32,29 +39,56 @@ class Verdict(enum.Enum):
     """the peer's row wins, our bytes are kept outside the root"""
     BESIDE = "beside"
     """ours is later than anything the peer has: an edit beside it"""
+    WAIT = "wait"
+    """another peer may know better: nothing is done until all have answered"""
     OVER = "over"
     """ours wins by choice: a write over all that the peer has"""
 
 
-def judge(row: Row, incoming: Version, now_us: int, prefer: Prefer = Prefer.NEWEST) -> Verdict:
-    """Decide for a row with `Flag.FOUND` and a stat; directories are found by kind alone."""
-    best = versions.winner(incoming)
-    assert row.stat is not None and best is not None
-    stat = row.stat
-    if stat.kind is best.kind:
-        same = {
-            Kind.DIR: True,
-            Kind.SYMLINK: stat.target == best.target,
-            Kind.FILE: bool(row.hash) and row.hash == best.hash,
-        }
-        if same[stat.kind]:
-            return Verdict.ADOPT
+def is_found(row: Row) -> bool:
+    """Was the path found, and not judged yet?"""
+    return marked(row.flags, Flag.FOUND)
+
+
+def judge(row: Row, incoming: Version, now_us: int, prefer: Prefer = Prefer.NEWEST, *, last: bool = True) -> Verdict:
+    """Decide for a row with `Flag.FOUND`; directories are found by kind alone.
+
+    A row with a version of its own counts as known to us: bytes that only it names are asked of other peers, and are
+    not called later than what one peer has until `last` (every other peer has answered); `prefer` is not for such.
+    """
+    best = versions.winner(versions.merge(row.version, incoming))
+    assert best is not None
+    if _shows(row, best):
+        return Verdict.ADOPT
+    if row.version.heads:
+        if best not in incoming.heads:
+            return Verdict.WAIT
+        verdict = _by_time(row, best, now_us)
+        return Verdict.WAIT if verdict is Verdict.BESIDE and not last else verdict
     if prefer is Prefer.LOCAL:
         return Verdict.OVER
-    if stat.kind is Kind.DIR or (prefer is Prefer.PEERS and best.kind is not Kind.TOMBSTONE):
-        return Verdict.TAKE
-    mtime_us = stat.mtime_ns // 1000
-    return Verdict.BESIDE if best.dot.counter < mtime_us <= now_us else Verdict.TAKE
+    return Verdict.TAKE if prefer is Prefer.PEERS and best.kind is not Kind.TOMBSTONE else _by_time(row, best, now_us)
+
+
+def _by_time(row: Row, best: Head, now_us: int) -> Verdict:
+    stat = row.stat
+    later = stat is not None and stat.kind is not Kind.DIR and best.dot.counter < stat.mtime_ns // 1000 <= now_us
+    return Verdict.BESIDE if later else Verdict.TAKE
+
+
+def judged(row: Row, verdict: Verdict, incoming: Version) -> tuple[Row, Version]:
+    """What is to be decided on then: the row without a version that its bytes do not show, and what comes in.
+
+    A version whose bytes are not here is forgotten: who has them says it again.
+    """
+    if verdict is Verdict.ADOPT:
+        incoming = versions.merge(row.version, incoming)
+    return forgotten(row), incoming
+
+
+def forgotten(row: Row) -> Row:
+    """A found row that knows of no version."""
+    return Row(row.path, NEVER, row.stat, row.hash, row.seq, row.flags)
 
 
 def dated(row: Row, run: int, now_us: int) -> Row:
@@ -68,5 +102,53 @@ def dated(row: Row, run: int, now_us: int) -> Row:
 
 def over(row: Row, incoming: Version, dot: Dot) -> Row:
     """What lies at a found or held row as a write over all of `incoming`; `dot` is on top of both versions."""
-    seen = Row(row.path, versions.merge(row.version, incoming), row.stat, row.hash, row.seq)
-    return observe.written(seen, row.stat, row.hash, dot, row.flags & ~(Flag.FOUND | Flag.HELD))
+    return rewritten(Row(row.path, versions.merge(row.version, incoming), row.stat, row.hash, row.seq, row.flags), dot)
+
+
+class Left(enum.Enum):
+    """What becomes of a found path that has a version when every peer has answered and none could settle it."""
+
+    WRITE = "write"
+    """its bytes are those of its version, mode or mtime alone differ: a write over it"""
+    FORGET = "forget"
+    """the bytes of its version are gone everywhere: what lies there is found anew, without one"""
+    REMOVE = "remove"
+    """nothing lies there: the row leaves without a tombstone"""
+
+
+def left(row: Row) -> Left:
+    """Decide for a row with `Flag.FOUND` and a version."""
+    best = versions.winner(row.version)
+    assert best is not None
+    if _shows(row, best):
+        return Left.WRITE
+    return Left.REMOVE if row.stat is None else Left.FORGET
+
+
+def rewritten(row: Row, dot: Dot) -> Row:
+    """What lies at a found or held row as a write over its version."""
+    return observe.written(row, row.stat, row.hash, dot, row.flags & ~(Flag.FOUND | Flag.HELD))
+
+
+def doubted(row: Row, newest_ns: int) -> bool:
+    """May a power loss have torn this file, and left size and times as its row has them?
+
+    Content is written back within `DOUBT_NS`, so that only what was changed in that time before the loss can be torn;
+    the last change that any row knows of, at `newest_ns` (ctime), was not after it.
+    """
+    stat = row.stat
+    return stat is not None and stat.kind is Kind.FILE and stat.ctime_ns >= newest_ns - DOUBT_NS
+
+
+def _shows(row: Row, head: Head) -> bool:
+    """Does the root show these bytes, whatever their mode and mtime?"""
+    stat = row.stat
+    if stat is None or stat.kind is not head.kind:
+        return stat is None and head.kind is Kind.TOMBSTONE
+    match stat.kind:
+        case Kind.DIR:
+            return True
+        case Kind.SYMLINK:
+            return stat.target == head.target
+        case _:
+            return bool(row.hash) and row.hash == head.hash

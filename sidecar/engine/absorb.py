@@ -27,12 +27,14 @@ class Absorber:
     """Turns local changes into rows of `replica`.
 
     `withheld`: is nobody to hear that a path is gone? It waits, and the bytes of its row with it.
-    `finding`: this is the first scan of a new index, so what it meets is found, not written.
+    `finding`: this is the first scan of a new index, or after a power loss, so what no row names is found, not written;
+    `power_lost`: so is what differs from its row, or is missing.
     """
 
     replica: Replica
     withheld: Callable[[RelPath], bool] = _nothing_is_withheld
     finding: bool = False
+    power_lost: bool = False
     unchanged: int = 0
     """looks that found nothing new: echoes among them"""
     _left: dict[int, Row] = dataclasses.field(default_factory=dict)
@@ -129,11 +131,14 @@ class Absorber:
     def _write(self, row: Row, stat: Stat, digest: bytes, came_from: RelPath | None = None) -> Row:
         self._ancestors(row.path)
         racy = self.replica.racy(stat)
-        if self.finding and not row.version.heads:
-            return self.replica.store.put(Row(row.path, row.version, stat, digest, row.seq, Flag.FOUND | racy))
+        if self._is_found(row):
+            return self.replica.store.put_stat(Row(row.path, row.version, stat, digest, row.seq, Flag.FOUND | racy))
         content = row.stat is None or row.stat.kind is not stat.kind or row.hash != digest
         after = observe.written(row, stat, digest, self.replica.dots.on(row.version), racy)
         return self.replica.commit(after, local=True, content=content, came_from=came_from)
+
+    def _is_found(self, row: Row) -> bool:
+        return self.finding and (self.power_lost or not row.version.heads)
 
     def _ancestors(self, path: RelPath) -> None:
         for above in paths.ancestors(path):
@@ -159,9 +164,9 @@ class Absorber:
             if row.stat != stat:
                 self.replica.store.put_stat(Row(path, row.version, stat, b"", row.seq, row.flags))
             return
-        if self.finding and best is None:
-            if row.stat is None:
-                self.replica.store.put(Row(path, row.version, stat, b"", row.seq, Flag.FOUND))
+        if self._is_found(row):
+            if row.stat is None or row.stat.kind is not Kind.DIR:
+                self.replica.store.put_stat(Row(path, row.version, stat, b"", row.seq, Flag.FOUND))
             return
         head = observe.head_of(stat, b"", self.replica.dots.on(row.version))
         # what the row says lay here was replaced by a local writer; what it does not, another node has put beside it
@@ -180,6 +185,8 @@ class Absorber:
         best = versions.winner(row.version)
         if marked(row.flags, Flag.KEPT) and best is not None and best.kind is Kind.TOMBSTONE:
             return self.replica.store.put_stat(Row(row.path, row.version, None, b"", row.seq))
+        if self._is_found(row):
+            return self.replica.store.put_stat(Row(row.path, row.version, None, b"", row.seq, Flag.FOUND))
         self._remember(row)
         after = observe.written(row, None, b"", self.replica.dots.on(row.version), Flag(0))
         return self.replica.commit(after, local=True)

@@ -68,7 +68,7 @@ class Commands(Decisions):
         """The seq of the last row, when what was written before the call has rows that are sent."""
         await self._node.scanned.wait()
         await self._node.watching.caught_up()
-        await self._node.found.wait()
+        await self._node.finds.done.wait()
         return self._node.index.max_seq()
 
     # -- one run

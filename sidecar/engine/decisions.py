@@ -123,7 +123,7 @@ class Decisions:
         if wins is Prefer.PEERS and prefer in silent:
             raise NeedsHelp(f"{prefer}: {self._why_not_compared(links[prefer])}", "it must be there to win")
         joining.decide(wins)
-        done = await until(node.found.is_set, within)
+        done = await until(node.finds.done.is_set, within)
         return Joined(tuple(compared), done, () if done else tuple(node.finding.waits_for()))
 
     def _why_not_compared(self, link: Link) -> str:

@@ -65,8 +65,8 @@ class Identity:
             seen_run=known.run if known is not None else 0,
             seen_seq=known.seq if known is not None else 0,
             complete_since=self.index.complete_since_us,
-            new_index=not self.found_done,
-            joins=self.joins and not self.found_done,
+            new_index=self.index.new_index,
+            joins=self.joins and self.index.new_index,
         )
 
     def check_rollback(self, peer: Hello) -> None:

@@ -82,11 +82,10 @@ class Joining:
         decision = self._kept()
         if decision is not None:
             self.prefer = Prefer.NEWEST if decision.over else decision.prefer
-        if decision is not None or not asked or not index.finding:
+        if decision is not None or not asked or not index.new_index:
             self.decided.set()
             return
-        for peer in index.peers():  # what is to be compared is all of it
-            index.set_cursor(peer.region, peer.node, peer.epoch, 0)
+        index.ask_anew()  # what is to be compared is all of it
 
     @property
     def waits(self) -> bool:

@@ -52,6 +52,8 @@ class Lander:
     """may a path that holds so many bytes be deleted or replaced? "", or why it is held"""
     rejects: Callable[[], bool] = nothing_is_rejected
     """does what is here win, where it would be held?"""
+    last: bool = True
+    """has every other peer offered all that it has? Then a found path is judged by this one's row"""
     given: set[RelPath] = dataclasses.field(default_factory=set)
     """paths whose bytes were copied to where a rename brought them: that they go loses nothing, so nobody is asked"""
     prefer: Prefer = Prefer.NEWEST
@@ -102,7 +104,12 @@ class Lander:
         return not self._ours[above] or self.excluded(path, is_dir)
 
     def _once(self, entry: Entry, staged: Staged | None) -> Landed:
-        row = self._judged(self.absorber.refresh(entry.path), entry.version)
+        row, incoming = self.absorber.refresh(entry.path), entry.version
+        if found.is_found(row):
+            verdict = found.judge(row, incoming, self.replica.dots.now_us(), self.prefer, last=self.last)
+            if verdict is Verdict.WAIT:
+                return Landed(Outcome.KNOWN)
+            row, incoming = self._judged(row, verdict, incoming)
         source = self._source(entry, staged)
 
         def have(digest: bytes) -> bool:
@@ -113,7 +120,7 @@ class Lander:
             return in_hand or _shows(row, digest) or self.replica.disk.kept(digest)
 
         missing: tuple[bytes, ...] = ()
-        match plan(row, entry.version, have, kept):
+        match plan(row, incoming, have, kept):
             case Known():
                 self._keep_loser(row.version, staged, entry)
                 return Landed(Outcome.KNOWN)
@@ -132,24 +139,20 @@ class Lander:
                     missing = lacking(now, kept)
         return Landed(Outcome.WANT, missing[0]) if missing else Landed(Outcome.APPLIED)
 
+    def _judged(self, row: Row, verdict: Verdict, incoming: Version) -> tuple[Row, Version]:
+        row, incoming, dots = *found.judged(row, verdict, incoming), self.replica.dots
+        if verdict is Verdict.BESIDE:
+            row = self.replica.commit(found.dated(row, dots.run, dots.now_us()), local=True)
+        elif verdict is Verdict.OVER:
+            row = self.replica.commit(found.over(row, incoming, dots.on(incoming)), local=True)
+        return row, incoming
+
     @staticmethod
     def _lacks(entry: Entry, digest: bytes) -> Landed:
         best = versions.winner(entry.version)
         if best is None or best.hash != digest:
             return Landed(Outcome.WANT, digest)
         return Landed(Outcome.TORN if entry.how is How.STAGED else Outcome.WANT)
-
-    def _judged(self, row: Row, incoming: Version) -> Row:
-        if not marked(row.flags, Flag.FOUND) or row.version.heads:
-            return row
-        now_us = self.replica.dots.now_us()
-        verdict = found.judge(row, incoming, now_us, self.prefer)
-        if verdict is Verdict.BESIDE:
-            return self.replica.commit(found.dated(row, self.replica.dots.run, now_us), local=True)
-        if verdict is Verdict.OVER:
-            dot = self.replica.dots.on(versions.merge(row.version, incoming))
-            return self.replica.commit(found.over(row, incoming, dot), local=True)
-        return row
 
     # -- where the bytes come from
 
@@ -253,10 +256,10 @@ class Lander:
 
     def _keep(self, row: Row, version: Version) -> Keep:
         """What leaves the root is a conflict's as long as a head still names it."""
-        if marked(row.flags, Flag.FOUND):
-            return Keep.LOST
         if row.hash and any(h.kind is Kind.FILE and h.hash == row.hash for h in versions.losers(version)):
             return Keep.CONFLICT
+        if found.is_found(row):
+            return Keep.LOST
         best = versions.winner(version)
         return Keep.DELETED if best is not None and best.kind is Kind.TOMBSTONE else Keep.REPLACED
 

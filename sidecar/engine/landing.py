@@ -51,6 +51,7 @@ class Landing:
         joining: while it waits, nothing lands.
         held: may a region delete or replace a path of so many bytes? "", or why it is held.
         rejects: does what is here win over what a region would do, where that is held?
+        last: has every peer but this region offered everything?
         recover: writes the rows that a failed transaction left out though their renames were done.
         rows_lost: called when rows that the links were told of were taken back.
         nowhere: hears what the peers have not got.
@@ -73,6 +74,7 @@ class Landing:
         joining: Joining,
         held: Callable[[str, int], str],
         rejects: Callable[[str], bool],
+        last: Callable[[str], bool],
         recover: Callable[[], object],
         rows_lost: Callable[[], None],
         nowhere: Nowhere,
@@ -92,6 +94,7 @@ class Landing:
         self._awaited: dict[RelPath, asyncio.Event] = {}
         self._held = held
         self._rejects = rejects
+        self._last = last
         self._recover = recover
         self._given: set[RelPath] = set()
         self._rows_lost = rows_lost
@@ -116,6 +119,7 @@ class Landing:
             self._links_outside,
             lambda size: self._held(region, size),
             lambda: self._rejects(region),
+            self._last(region),
             self._given,
             self.joining.prefer,
         )

@@ -8,15 +8,16 @@ from typing import Final
 
 import structlog
 
-from sidecar.core import found, ignore
+from sidecar.core import ignore
 from sidecar.core import version as versions
-from sidecar.core.entry import Flag, Kind
+from sidecar.core.entry import Kind
 from sidecar.core.frames import Hello
 from sidecar.core.links import Resolver
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.durability import Durability
+from sidecar.engine.finds import Finds
 from sidecar.engine.holds import Holds
 from sidecar.engine.housekeeping import YOUNG_US, Housekeeping
 from sidecar.engine.identity import Identity
@@ -40,8 +41,6 @@ from sidecar.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-DATED_AT_ONCE: Final = 500
-"""Found paths that get their version in one transaction."""
 ROOT_LOOK: Final = 2.0
 """Seconds between two looks at whether the web root is still the one that was opened."""
 HELD_SCAN: Final = 5.0
@@ -121,6 +120,7 @@ class Node:
             released=self._decided,
         )
         self.me.joins = options.found_join
+        self.finding = Finding(options.region, [peer.region for peer in options.peers], options.found_join)
         self.landing = Landing(
             self.me,
             root,
@@ -133,6 +133,7 @@ class Node:
             joining=self.joining,
             held=self.holds.change,
             rejects=self.holds.rejects,
+            last=self.finding.last,
             recover=self._recovery.run,
             rows_lost=self._rows_lost,
             nowhere=Nowhere(self.replica, [peer.region for peer in options.peers]),
@@ -176,13 +177,28 @@ class Node:
             now_us=now_us,
             expired=self.holds.look_again,
         )
-        self.finding = Finding(options.region, [peer.region for peer in options.peers], options.found_join)
-        self._scans, self._finds, self._roots = self.patience = (
+        self._scans, finds, self._roots = self.patience = (
             Patience("the scan"),
             Patience("what the first scan found"),
             Patience("the look at the web root"),
         )
         """what waits for space, or for a disk that works"""
+        self.finds = Finds(
+            self.me,
+            index,
+            root,
+            self.disk,
+            self.replica,
+            self.absorber,
+            self.watching,
+            self.finding,
+            self.joining,
+            finds,
+            committed=self.landing.committed,
+            found_now=options.found_now,
+            ask_anew=self._ask_anew,
+            settled=self._woken,
+        )
         self._scan_due = asyncio.Event()
         self._finding_now = False
         self.last_scan: Result | None = None
@@ -191,9 +207,6 @@ class Node:
         self.scanning = False
         self.scanned = asyncio.Event()
         """the first scan is over"""
-        self.found = asyncio.Event()
-        """what a new index met has become this node's own"""
-        self._answered = asyncio.Event()
         self.going = asyncio.Event()
         """it sends and receives; cleared: it is paused"""
 
@@ -224,17 +237,26 @@ class Node:
     async def first_scan(self) -> None:
         """Watch, then compare the whole root with the index; what a new index meets is found, not written."""
         await self._scans.through(self.recover)
+        await self._scans.through(self.finds.doubt)
         self.watcher.watch_inbox()
         self.watching.start()
         await self._scans.through(lambda: self._scan(finding=self.index.finding))
-        if not self.index.finding:
-            self._found_done()
-        elif self.joining.waits and not self.index.flagged(Flag.FOUND, 1):
-            self.joining.nothing_found()
+        self.finds.scanned()
         self.scanned.set()
         self._woken()
 
     # -- loops
+
+    async def watch(self) -> None:
+        """Take up what is written here; not before the first scan has told it from what is only found."""
+        if self.index.finding:
+            await self.scanned.wait()
+        await self.watching.run()
+
+    async def find(self) -> None:
+        """Settle what was found."""
+        await self.scanned.wait()
+        await self.finds.run()
 
     async def scans(self) -> None:
         """The first scan, then one whenever events were lost and at every interval."""
@@ -292,7 +314,9 @@ class Node:
         )
 
     async def _caught_up(self) -> None:
-        if not self._finding_now:
+        if self._finding_now:
+            await self.finds.take_up_large()
+        else:
             await self.watching.caught_up()
 
     def _vanished(self, gone: list[RelPath]) -> None:
@@ -318,11 +342,7 @@ class Node:
         if not self._finding_now:
             self.watching.mark(paths)
             return
-        self.absorber.finding = True
-        try:
-            self.watching.absorb(paths)
-        finally:
-            self.absorber.finding = False
+        self.finds.take_up(paths)
 
     @property
     def uid_mismatch(self) -> str:
@@ -338,59 +358,15 @@ class Node:
 
     def met(self, hello: Hello) -> None:
         """A peer said hello."""
-        self.finding.new[hello.region] = hello.new_index
-        self.finding.joining[hello.region] = hello.joins
-        self._answered.set()
+        self.finds.met(hello)
 
     def offers_end(self, region: str) -> None:
         """A peer has offered everything it has."""
         if self.joining.waits:
             self.joining.compared_all(region)
             return
-        self.finding.offered.add(region)
         self.holds.offered(region)
-        self._answered.set()
-
-    async def finds(self) -> None:
-        """When every peer has answered, what nobody knew becomes a write of this node; symlinks last."""
-        await self.scanned.wait()
-        while not self.me.found_done:
-            if self._may_date():
-                count = await self._finds.through(self._date_all)
-                self._found_done()
-                log.info("what the first scan found is ours now", paths=count)
-                self._woken()
-            else:
-                await self._answered.wait()
-                self._answered.clear()
-        await asyncio.Event().wait()
-
-    def _may_date(self) -> bool:
-        if self.joining.waits:
-            return False
-        waits = self.finding.waits_for() and not self.options.found_now
-        return not waits or not self.index.flagged(Flag.FOUND, 1)
-
-    async def _date_all(self) -> int:
-        count = await self._date(symlinks=False) + await self._date(symlinks=True)
-        self.index.found_done()
-        return count
-
-    async def _date(self, *, symlinks: bool) -> int:
-        count = 0
-        while rows := self.index.found(DATED_AT_ONCE, symlinks=symlinks):
-            with self.landing.committed(), self.index.transaction():
-                for row in rows:
-                    # offered, not sent: a peer that has the same bytes needs none of them
-                    self.replica.commit(found.dated(row, self.replica.dots.run, now_us()), local=False)
-            count += len(rows)
-            await asyncio.sleep(0)
-        return count
-
-    def _found_done(self) -> None:
-        self.me.found_done = True
-        self.joining.done()
-        self.found.set()
+        self.finds.offered(region)
 
     # -- ports and callbacks
 
@@ -427,13 +403,15 @@ class Node:
         if kind is HoldKind.SCAN:
             self.scan_soon()
             return
-        for peer in self.index.peers():
-            self.index.set_cursor(peer.region, peer.node, peer.epoch, 0)
+        self._ask_anew()
+
+    def _ask_anew(self) -> None:
+        self.index.ask_anew()
         self._asked_anew()
 
     def _decided(self) -> None:
         """What a join put off is to come again."""
-        self._answered.set()
+        self.finds.look_again()
         self._asked_anew()
 
     def _asked_anew(self) -> None:

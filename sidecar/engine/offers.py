@@ -32,5 +32,9 @@ class Finding:
         """
         return sorted(p for p in self.peers if p not in self.offered and not (self.new.get(p) and self._is_later(p)))
 
+    def last(self, region: str) -> bool:
+        """Has every peer but this one offered everything?"""
+        return not set(self.waits_for()) - {region}
+
     def _is_later(self, peer: str) -> bool:
         return (self.joining.get(peer, False), peer) > (self.joins, self.region)

@@ -55,6 +55,7 @@ LINGER: Final = 1.0
 HEARTBEAT: Final = 5.0
 SILENCE: Final = 20.0
 """Seconds without a frame after which the link counts as cut."""
+_SILENT: Final = Flag.FOUND | Flag.HELD
 
 
 class Outbound:
@@ -385,7 +386,7 @@ class Outbound:
         return row
 
     def _end_of_offers(self, box: Outbox) -> None:
-        if not self._said_end and box.all_offered and self._me.found_done:
+        if not self._said_end and box.all_offered and not self._me.index.new_index:
             self._said_end = True
             self._say(OffersEnd(box.cursor))
 
@@ -408,5 +409,5 @@ class Outbound:
 
 
 def sendable(row: Row) -> bool:
-    """Found rows have no version yet: nobody hears of them."""
-    return bool(row.version.heads) and versions.winner(row.version) is not None and not marked(row.flags, Flag.HELD)
+    """Of what was only found nobody hears."""
+    return versions.winner(row.version) is not None and not marked(row.flags, _SILENT)

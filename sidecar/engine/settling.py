@@ -32,7 +32,7 @@ class Settling:
         """Is everything looked at that was written here, and has every region offered all that it has?"""
         links = self._links.links.values()
         heard = [link.peer.region in self._links.heard or self._is_over(link) for link in links]
-        found = self._node.found.is_set() or any(self._is_given_up(link) for link in links)
+        found = self._node.finds.done.is_set() or any(self._is_given_up(link) for link in links)
         return all(heard) and found and not self._node.watching.busy
 
     def sent_all(self, seq: int) -> bool:

@@ -13,7 +13,7 @@ class NodeState(enum.Enum):
     SCANNING = "scanning"
     """its first scan: what was written while it was down is not known yet"""
     FINDING = "finding"
-    """a new index: it waits for the peers named in `waits_for` before what it found becomes its own"""
+    """a new index, or a power loss: it waits for the peers named in `waits_for` before what it found becomes its own"""
     RUNNING = "running"
     DRAINING = "draining"
     """it was told to stop and sends what is pending"""

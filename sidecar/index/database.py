@@ -34,6 +34,7 @@ class Node:
     found_done: bool
     clean: bool
     boot_id: str
+    power_lost: bool = False
 
 
 class Database:

@@ -8,7 +8,7 @@ from sidecar.index.database import Database, Node, Table
 from sidecar.index.faults import IndexDamaged
 
 _MASK: Final = (1 << 63) - 1
-_COLUMNS: Final = "name, epoch, complete_since_us, last_counter, found_done, clean, boot_id"
+_COLUMNS: Final = "name, epoch, complete_since_us, last_counter, found_done, clean, boot_id, power_lost"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,7 +64,17 @@ class NodeTable(Table):
     @property
     def finding(self) -> bool:
         """Is what the first scans meet found, not written? So it is until `found_done`."""
+        return self.new_index or self.power_lost
+
+    @property
+    def new_index(self) -> bool:
+        """Is what it met first not settled yet?"""
         return not self._db.node.found_done
+
+    @property
+    def power_lost(self) -> bool:
+        """Is what differs from its row found as well, not written? So it is after a power loss, until `found_done`."""
+        return self._db.node.power_lost
 
     def set_node(self, name: str) -> None:
         """Keep the name of this node."""
@@ -80,15 +90,20 @@ class NodeTable(Table):
 
     def found_done(self) -> None:
         """Everything that the first scan found has a version."""
-        self._change(found_done=True)
+        self._change(found_done=True, power_lost=False)
 
     def start(self, boot_id: str, now_us: int) -> Stop:
-        """Begin a run on this boot of the machine, in one commit; how the one before ended."""
+        """Begin a run on this boot of the machine, in one commit; how the one before ended.
+
+        After a power loss the root is to be found anew: in the same commit, so that no kill on the way forgets it.
+        """
         before = Stop(self._db.node.clean, self._db.node.boot_id)
         with self._db.transaction():
             run = self.draw()
             self._record(run, now_us)
             self._change(clean=False, boot_id=boot_id)
+            if before.lost_power(boot_id):
+                self._change(power_lost=True)
         self.run = run
         return before
 
@@ -142,7 +157,8 @@ def load(db: Database) -> bool:
         if highest is not None:
             raise IndexDamaged("it does not say whose it is")
         return False
-    name, epoch, complete_since_us, last_counter, found_done, clean, boot_id, removed_seq = row
-    db.node = Node(name, epoch, complete_since_us, last_counter, bool(found_done), bool(clean), boot_id)
+    name, epoch, complete_since_us, last_counter, found_done, clean, boot_id, power_lost, removed_seq = row
+    flags = (bool(found_done), bool(clean))
+    db.node = Node(name, epoch, complete_since_us, last_counter, *flags, boot_id, bool(power_lost))
     db.seq = max(highest or 0, removed_seq)
     return True

@@ -54,6 +54,10 @@ class PeerTable(Table):
         sql = "UPDATE peers SET cursor = ?, seq = max(seq, ?) WHERE region = ? AND node = ? AND epoch = ?"
         self._db.run(sql, (cursor, cursor, region, node, epoch))
 
+    def ask_anew(self) -> None:
+        """Nothing of any peer counts as settled here: each offers all that it has when it greets next."""
+        self._db.run("UPDATE peers SET cursor = 0")
+
     def forget_peer(self, region: str, node: str) -> None:
         """Nothing is known of this node any more."""
         self._db.run("DELETE FROM peers WHERE region = ? AND node = ?", (region, node))

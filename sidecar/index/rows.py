@@ -159,8 +159,8 @@ class Rows(Table):
         return [decoded(found) for found in self._db.all(sql, (limit,))]
 
     def found(self, limit: int, *, symlinks: bool) -> list[Row]:
-        """The first `limit` found rows: those of symlinks, or all others."""
-        marks = ", ".join(str(bits) for bits in range(1, len(_FLAGS)) if bits & Flag.FOUND)
+        """The first `limit` found rows that are not held: those of symlinks, or all others."""
+        marks = ", ".join(str(bits) for bits in range(1, len(_FLAGS)) if bits & Flag.FOUND and not bits & Flag.HELD)
         is_one = "=" if symlinks else "<>"
         sql = _select(f"WHERE flags IN ({marks}) AND flags <> 0 AND kind {is_one} {Kind.SYMLINK.value} LIMIT ?")
         return [decoded(one) for one in self._db.all(sql, (limit,))]

@@ -29,7 +29,8 @@ class MemoryIndex(MemoryStore):
         self.epoch = draw()
         self.run = 0
         self.complete_since_us = 0
-        self.finding = True
+        self.new_index = True
+        self.power_lost = False
         self.before = Row(RelPath(b""))
         """what the row was before that was put last"""
 
@@ -37,7 +38,8 @@ class MemoryIndex(MemoryStore):
         other = MemoryIndex(self._draw)
         other._rows, other._seq = dict(self._rows), self._seq
         other._runs, other._peers = list(self._runs), dict(self._peers)
-        other.epoch, other.run, other.finding = self.epoch, self.run, self.finding
+        other.epoch, other.run = self.epoch, self.run
+        other.new_index, other.power_lost = self.new_index, self.power_lost
         return other
 
     # -- rows
@@ -88,8 +90,12 @@ class MemoryIndex(MemoryStore):
         self._runs = [Run(self.run, self._seq + 1, now_us)]
         return self.epoch
 
+    @property
+    def finding(self) -> bool:
+        return self.new_index or self.power_lost
+
     def found_done(self) -> None:
-        self.finding = False
+        self.new_index = self.power_lost = False
 
     def sync(self) -> None:
         """Everything here is durable at once."""

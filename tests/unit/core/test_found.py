@@ -1,11 +1,14 @@
 """An old copy never passes for a new edit: what the first scan met is judged by the peers' rows and by its mtime."""
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidecar.core import found
 from sidecar.core import version as versions
 from sidecar.core.entry import NEVER, Dot, Flag, Head, Kind, Row, Version
-from sidecar.core.found import Prefer, Verdict
+from sidecar.core.found import Left, Prefer, Verdict
 from tests.unit.core.facts import OURS, THEIRS, deleted, digest, directory, file, path, stat, symlink, version
 
 NOW = 1_000
@@ -112,3 +115,79 @@ def test_an_edit_is_dated_beside_what_the_row_held() -> None:
     held: Version = version(file(700, THEIRS, "b"))
     before = Row(path("p"), held, stat(mtime=900_000), digest("a"), 4, Flag.FOUND)
     assert version(file(700, THEIRS, "b"), file(900, mtime=900_000)) == found.dated(before, OURS, NOW).version
+
+
+# -- a path that has a version: what differs from its row after a power loss
+
+
+def torn(*heads: Head, text: str = "torn", mtime_us: int = 50) -> Row:
+    """Other bytes lie there than the version says; an empty text: nothing does."""
+    lies = met(text=text, mtime_us=mtime_us)
+    return Row(path("p"), version(*heads), lies.stat if text else None, lies.hash if text else b"", 4, Flag.FOUND)
+
+
+@pytest.mark.parametrize(
+    ("why", "verdict", "row", "theirs", "last"),
+    [
+        ("they have what our row says", Verdict.TAKE, torn(file(100)), version(file(100)), False),
+        ("nothing lies here", Verdict.TAKE, torn(file(100), text=""), version(file(100)), False),
+        (
+            "they have what came after it",
+            Verdict.TAKE,
+            torn(file(100)),
+            version(file(200, THEIRS, "b"), seen=((OURS, 100),)),
+            False,
+        ),
+        ("they have what was before it", Verdict.WAIT, torn(file(100), text=""), version(seen=((OURS, 50),)), True),
+        (
+            "they wrote beside it, earlier: another may have ours",
+            Verdict.WAIT,
+            torn(file(100)),
+            version(file(90, THEIRS)),
+            True,
+        ),
+        ("they wrote beside it, later", Verdict.TAKE, torn(file(100)), version(file(110, THEIRS)), False),
+        ("its bytes are there after all", Verdict.ADOPT, torn(file(100), text="a"), version(file(90, THEIRS)), False),
+        ("it was deleted after all", Verdict.ADOPT, torn(deleted(100), text=""), version(deleted(100)), False),
+        ("a deletion was lost", Verdict.TAKE, torn(deleted(100)), version(deleted(100)), False),
+        ("it is later, but others may know better", Verdict.WAIT, torn(file(40)), version(file(40)), False),
+        ("it is later than all", Verdict.BESIDE, torn(file(40)), version(file(40)), True),
+        ("it is from the future", Verdict.TAKE, torn(file(40), mtime_us=NOW + 1), version(file(40)), True),
+    ],
+)
+def test_what_becomes_of_a_path_that_has_a_version(
+    why: str, verdict: Verdict, row: Row, theirs: Version, last: bool
+) -> None:
+    assert verdict is found.judge(row, theirs, NOW, last=last), why
+
+
+def test_a_version_whose_bytes_are_not_here_is_forgotten_and_one_whose_bytes_are_is_not() -> None:
+    ours, theirs = torn(file(100), file(90, THEIRS, "l")), version(file(110, THEIRS, "b"))
+    assert (found.forgotten(ours), theirs) == found.judged(ours, Verdict.TAKE, theirs)
+    row, incoming = found.judged(ours, Verdict.ADOPT, theirs)
+    assert (NEVER, version(file(100), file(110, THEIRS, "b"))) == (row.version, incoming)
+
+
+@pytest.mark.parametrize(
+    ("why", "left", "row"),
+    [
+        ("its mode alone differs", Left.WRITE, torn(file(100), text="a")),
+        ("its bytes are gone", Left.FORGET, torn(file(100))),
+        ("a deletion that nobody has heard of", Left.FORGET, torn(deleted(100))),
+        ("it is gone", Left.REMOVE, torn(file(100), text="")),
+    ],
+)
+def test_what_becomes_of_it_when_no_peer_could_tell(why: str, left: Left, row: Row) -> None:
+    assert left is found.left(row), why
+
+
+def test_what_is_written_over_its_version_is_found_no_more() -> None:
+    after = found.rewritten(torn(file(100), text="a"), Dot(200, THEIRS))
+    assert version(file(200, THEIRS, mtime=50_000), seen=((OURS, 100),)) == after.version
+    assert not found.is_found(after)
+
+
+@given(st.integers(0, 10**19), st.integers(0, 10**19), st.sampled_from(list(Kind)[1:]))
+def test_what_was_changed_within_ten_minutes_of_the_last_change_is_doubted(ctime: int, newest: int, kind: Kind) -> None:
+    row = Row(path("p"), version(file(1)), msgspec.structs.replace(stat(kind), ctime_ns=ctime))
+    assert (kind is Kind.FILE and newest - ctime <= 600 * 10**9) is found.doubted(row, newest)

@@ -87,7 +87,7 @@ def test_what_was_found_becomes_ours_when_the_index_can_be_written(
         broken = Broken(node.index.put, error)
         monkeypatch.setattr(node.index, "put", broken)
         node.me.found_done = False
-        await outlived(node, node.finds(), broken, lambda: node.me.found_done)
+        await outlived(node, node.find(), broken, lambda: node.me.found_done)
         assert lost
         assert not node.index.flagged(Flag.FOUND)
 

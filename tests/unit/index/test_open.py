@@ -94,6 +94,29 @@ def test_an_unclean_stop_is_told_from_a_clean_one(opened: Opener) -> None:
     assert not stop.lost_power("boot-3")
 
 
+def test_after_a_power_loss_everything_is_found_until_it_is_done_through_kills_too(opened: Opener) -> None:
+    index = opened()
+    index.start_run("boot-1", 1)
+    index.found_done()
+    index.close()
+    index = opened()
+    index.start_run("boot-1", 2)
+    assert (False, False) == (index.finding, index.power_lost), "a kill is none"
+    index.close()
+    for boot in ("boot-2", "boot-2"):
+        index = opened()
+        index.start_run(boot, 3)
+        assert (True, True) == (index.finding, index.power_lost)
+        index.close()
+    index = opened()
+    index.found_done()
+    assert (False, False) == (index.finding, index.power_lost)
+    index.stop()
+    index = opened()
+    index.start_run("boot-3", 4)
+    assert (False, False) == (index.finding, index.power_lost), "it stopped in order"
+
+
 def test_a_new_epoch_knows_only_the_run_that_began_it(opened: Opener) -> None:
     index = opened()
     index.start_run("boot", 1)
