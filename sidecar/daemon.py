@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +43,8 @@ TRIAL_BYTES: Final = 8 << 20
 """What the trial of rsync and gate needs at most, ten times over."""
 Errand = Callable[[Commands], Awaitable[None]]
 _DRAIN_LOOK: Final = 0.02
+REBUILT_BEFORE: Final = 60.0
+"""A new index that is damaged within so many seconds is not built once more."""
 
 
 def run(settings: Settings) -> int:
@@ -52,7 +55,15 @@ def run(settings: Settings) -> int:
     """
     log.configure(settings.log_level, settings.log_format, settings.log_file)
     logger.info("starting", version=VERSION, **settings.redacted())
-    return asyncio.run(_run(settings))
+    aside = ""
+    while True:
+        began = time.monotonic()
+        try:
+            return asyncio.run(_run(settings, aside=aside))
+        except* IndexDamaged as errors:
+            if aside and time.monotonic() - began < REBUILT_BEFORE:
+                raise  # the disk fails: another new index would not last either
+            aside = set_aside(settings.state, _first(errors))
 
 
 def sync_once(settings: Settings, within: float) -> tuple[Synced | None, int]:
@@ -132,6 +143,11 @@ def options_of(settings: Settings) -> Options:
     )
 
 
+def _first(errors: BaseExceptionGroup[IndexDamaged]) -> IndexDamaged:
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
 def open_index(state: str) -> Index:
     """The index of this volume, with a new run begun; a damaged one is set aside and begun anew.
 
@@ -143,9 +159,17 @@ def open_index(state: str) -> Index:
     try:
         return _begun(path)
     except IndexDamaged as error:
-        aside = files.quarantine(path, now_us())
-        logger.warning("the index is damaged and set aside", problem=str(error), aside=str(aside))
-        return _begun(path)
+        aside = set_aside(state, error)
+        index = _begun(path)
+        index.set_aside = aside
+        return index
+
+
+def set_aside(state: str, damage: IndexDamaged) -> str:
+    """Give the damaged index of this volume another name; which."""
+    aside = files.quarantine(Path(state) / "index.db", now_us())
+    logger.error("the index is damaged and set aside; a new one is built", problem=damage.problem, aside=str(aside))
+    return str(aside)
 
 
 def _begun(path: Path) -> Index:
@@ -153,7 +177,7 @@ def _begun(path: Path) -> Index:
     try:
         boot_id = _BOOT_ID.read_text("ascii").strip()
         before = index.start_run(boot_id, now_us())
-        if before.lost_power(boot_id):
+        if not before.clean:
             index.check()
     except BaseException:
         index.close()
@@ -182,8 +206,8 @@ class Reported:
         return self._reporter.status()
 
 
-async def _run(settings: Settings, errand: Errand | None = None, *, sends: bool = True) -> int:
-    """A node until it is told to stop, or until its errand is done."""
+async def _run(settings: Settings, errand: Errand | None = None, *, sends: bool = True, aside: str = "") -> int:
+    """A node until it is told to stop, or until its errand is done; `aside`: the index that was set aside before."""
     options = options_of(settings)
     with contextlib.ExitStack() as held:
         root = held.enter_context(WebRoot(options.root, options.state, options.inbox))
@@ -193,9 +217,11 @@ async def _run(settings: Settings, errand: Errand | None = None, *, sends: bool 
         trial = options.state if root.free_bytes() > TRIAL_BYTES else options.run_dir
         rsync = await selftest(trial, env)
         index = await _opened(options.state)
+        index.set_aside = index.set_aside or aside
         held.callback(index.close)
         name_of(index, options.node)
         node = Node(options, root, index, Metrics(), rsync)
+        node.metrics.index_damaged.inc(bool(index.set_aside))
         held.callback(node.watcher.close)
         if node.uid_mismatch:
             logger.warning(node.uid_mismatch)
@@ -272,7 +298,7 @@ def _tasks(
 def _looking(node: Node, links: Links) -> dict[str, Coroutine[Any, Any, None]]:
     """What runs in a node that sends and receives nothing."""
     masters = {f"master {region}": link.master.run() for region, link in links.links.items()}
-    return {"scan": node.scans(), "watch": node.watching.run(), **masters}
+    return {"scan": node.scans(), "watch": node.watch(), **masters}
 
 
 async def _done(errand: Awaitable[None], told: asyncio.Event) -> None:

@@ -51,6 +51,9 @@ class Metrics:
             "georoot_rows_offered_anew", "Rows offered because the index of a peer differed", ["peer"],
             registry=registry,
         )  # fmt: skip
+        self.index_damaged: Final = Counter(
+            "georoot_index_damaged", "Indexes that were damaged, set aside and built anew", registry=registry
+        )
         self._refused = Counter(
             "georoot_gate_refusals", "What the gate did not let a peer's key do", ["peer"], registry=registry
         )

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 CHECKPOINT: Final = 10.0
 """Seconds between two checkpoints of the index."""
+SOUND: Final = 1.0
 TRASH: Final = 60.0
 YOUNG_US: Final = 3_600_000_000
 """Younger trash than this is not dropped for its size alone."""
@@ -72,8 +73,22 @@ class Housekeeping:
 
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What must run, by name."""
-        tasks: dict[str, Coroutine[Any, Any, None]] = {"checkpoints": self.checkpoints(), "trash": self.trash()}
+        tasks: dict[str, Coroutine[Any, Any, None]] = {
+            "checkpoints": self.checkpoints(),
+            "trash": self.trash(),
+            "index": self.index_is_sound(),
+        }
         return tasks | {"racy": self.racy_rows()} if self._racy else tasks
+
+    async def index_is_sound(self) -> None:
+        """A link or a command that met a damaged index only says so: here it ends the run.
+
+        Raises:
+            IndexDamaged: it is to be set aside and built anew.
+        """
+        while True:
+            self._index.sound()
+            await asyncio.sleep(SOUND)
 
     async def checkpoints(self) -> None:
         """Moves the log of the index into the index, off the loop."""

@@ -40,6 +40,8 @@ class Identity:
     """called when a new epoch began: all links are to greet anew"""
     rollbacks: int = 0
     clock_off_us: dict[str, int] = dataclasses.field(default_factory=dict)
+    protocols: dict[str, int] = dataclasses.field(default_factory=dict)
+    """what the peers spoke in their last hello, understood or not"""
 
     @property
     def epoch(self) -> int:
@@ -68,6 +70,12 @@ class Identity:
             new_index=self.index.new_index,
             joins=self.joins and self.index.new_index,
         )
+
+    def greeted(self, frame: Frame | None, region: str) -> Hello:
+        """The hello of a peer, as `check_hello`; which protocol it speaks is remembered in any case."""
+        if isinstance(frame, Hello) and frame.region == region:
+            self.protocols[region] = frame.protocol
+        return check_hello(frame, region)
 
     def check_rollback(self, peer: Hello) -> None:
         """A peer that has seen more of us than we know of proves that our volume was set back: a new epoch begins.

@@ -34,7 +34,7 @@ from sidecar.core.lanes import LaneOrder
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Staged
 from sidecar.engine.comparing import Answerer, OtherWay, Way, both
-from sidecar.engine.identity import Identity, check_hello
+from sidecar.engine.identity import Identity
 from sidecar.engine.land import Lander
 from sidecar.engine.landed import Landed
 from sidecar.engine.landing import Landing
@@ -108,7 +108,13 @@ class Inbound:
             Retryable: the link was cut. ProtocolViolation: the peer said something that is not ours.
         """
         raw = await asyncio.wait_for(self._channel.read(), SILENCE)
-        self.peer = check_hello(decode(raw) if raw is not None else None, self._region)
+        hello = decode(raw) if raw is not None else None
+        try:
+            self.peer = self._me.greeted(hello, self._region)
+        except Retryable:
+            if isinstance(hello, Hello):  # so that the other side can say as well which protocols there are
+                self._say(self._me.hello())
+            raise
         self._met(self)
         # told before it is remembered: a node whose volume was set back learns that from what we saw of it before
         self._say(self._me.hello(self.peer))

@@ -232,6 +232,7 @@ class Node:
         """Finish what a kill interrupted: before anything else looks at the root."""
         self._recovery.run()
         self._recovery.release_conflicts()
+        self._recovery.list_unlisted()
         self._recovery.clean_inbox()
 
     async def first_scan(self) -> None:

@@ -34,7 +34,7 @@ from sidecar.core.outbox import Item, Outbox, Plan, Planned
 from sidecar.core.paths import RelPath
 from sidecar.engine.comparing import Comparer, OtherWay, Way, both
 from sidecar.engine.delivery import Delivery
-from sidecar.engine.identity import Identity, check_hello
+from sidecar.engine.identity import Identity
 from sidecar.engine.replica import Changed
 from sidecar.errors import Retryable
 from sidecar.link.channel import Channel
@@ -148,7 +148,7 @@ class Outbound:
         """
         self._say(self._me.hello())
         raw = await asyncio.wait_for(self._channel.read(), SILENCE)
-        self.peer = check_hello(decode(raw) if raw is not None else None, self._region)
+        self.peer = self._me.greeted(decode(raw) if raw is not None else None, self._region)
         self._me.check_rollback(self.peer)
         cursor = self.peer.cursor if self.peer.seen_epoch == self._me.epoch else 0
         self.box = self.way.box = Outbox(cursor, self._large)

@@ -183,10 +183,25 @@ class Recovery:
             digest = _digest(leaf)
             if stat.kind is not Kind.FILE or not digest or self._index.has_conflict(digest):
                 continue
-            for name in self._index.trash_named(digest):
-                if self._root.trash.lstat(name) is None:
-                    keep.conflict_to_trash(self._root, digest, name)
-                    break
+            listed = [name for name in self._index.trash_named(digest) if self._root.trash.lstat(name) is None]
+            if not listed and not self._index.new_index:  # an index that is no more listed it
+                listed = [self._trash_name()]
+                self._index.add_trash(listed[0], ROOT, stat, digest, Keep.CONFLICT, "", self._now_us())
+            if listed:
+                keep.conflict_to_trash(self._root, digest, listed[0])
+
+    def list_unlisted(self) -> None:
+        """A new index lists what lies in the trash already, of paths that nobody knows any more."""
+        if not self._index.new_index:
+            return
+        with self._index.transaction():
+            for hour in (
+                RelPath(name) for name, stat in self._root.trash.listdir(ROOT).entries if stat.kind is Kind.DIR
+            ):
+                for leaf, stat in self._root.trash.listdir(hour).entries:
+                    name = paths.join(hour, leaf)
+                    if not self._index.lists_trash(name):
+                        self._index.add_trash(name, ROOT, stat, b"", Keep.LOST, "", min(_when(leaf), self._now_us()))
 
     def _list_conflicts(self, intent: Intent) -> None:
         for head in versions.losers(intent.version):
@@ -230,6 +245,14 @@ def _digest(leaf: bytes) -> bytes:
         return bytes.fromhex(leaf.decode("ascii"))
     except ValueError:
         return b""
+
+
+def _when(leaf: bytes) -> int:
+    """When it left, in µs: `RootDisk.trash_name` gave it the name."""
+    try:
+        return int(leaf, 16) // 1000
+    except ValueError:
+        return 0
 
 
 def _placed(stat: Stat, head: Head) -> Stat:

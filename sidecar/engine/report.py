@@ -152,6 +152,7 @@ class Reporter:
             lag=0.0 if box is not None and box.idle else self._lag(cursor),
             clock_off=off / 1e6 if off is not None else 0.0,
             last_contact=max(0.0, (now_us() - max(contacts)) / 1e6) if contacts else -1.0,
+            protocol=node.me.protocols.get(link.peer.region, 0),
             compared=time.monotonic() - link.comparing.at if link.comparing.at is not None else -1.0,
             differing=len(link.comparing.buckets),
             offered_anew=link.comparing.offered,
@@ -192,6 +193,8 @@ class Reporter:
             yield "no space left on the volume: what comes from peers waits until there is"
         if not self._sshd.listening:
             yield "sshd does not listen: peers cannot reach this node"
+        if node.index.set_aside:
+            yield f"the index was damaged and is built anew from the web root: {node.index.set_aside} is the old one"
         if node.me.rollbacks:
             yield "this volume was set back to an older state: the regions have compared everything since"
         yield node.uid_mismatch

@@ -71,6 +71,8 @@ class PeerStatus(msgspec.Struct, frozen=True):
     """of its 1024 parts, how many differed at the last comparison"""
     offered_anew: int = 0
     """rows that were offered because of all comparisons since the start"""
+    protocol: int = 0
+    """what it spoke last, understood or not; 0: unknown"""
 
 
 class HoldStatus(msgspec.Struct, frozen=True):

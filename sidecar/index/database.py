@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sidecar.errors import EnvironmentFault
-from sidecar.index.faults import FOREIGN, translated
+from sidecar.errors import EnvironmentFault, GeorootError
+from sidecar.index.faults import FOREIGN, IndexDamaged, translated
 
 BUSY_WAIT: Final = 5.0
 """Seconds for which a commit waits for another process, or for the end of a checkpoint."""
@@ -50,6 +50,8 @@ class Database:
         self._after: list[Callable[[], None]] = []
         self.seq = 0
         self.written = 0
+        self.damage: IndexDamaged | None = None
+        """the last error that told that the file is no index any more, whoever it was raised to"""
         self.node = Node("", 0, 0, 0, found_done=False, clean=True, boot_id="")
 
     def run(self, sql: str, arguments: Sequence[Any] = ()) -> int:
@@ -57,21 +59,27 @@ class Database:
         try:
             return self._connection.execute(sql, arguments).rowcount
         except FOREIGN as error:
-            raise translated(error) from error
+            raise self._noted(error) from error
 
     def run_many(self, sql: str, arguments: Sequence[Sequence[Any]]) -> None:
         """Run one statement with each of these, inside a transaction."""
         try:
             self._connection.executemany(sql, arguments)
         except FOREIGN as error:
-            raise translated(error) from error
+            raise self._noted(error) from error
+
+    def _noted(self, error: sqlite3.Error | UnicodeDecodeError) -> GeorootError:
+        told = translated(error)
+        if isinstance(told, IndexDamaged):
+            self.damage = told
+        return told
 
     def all(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
         """Every row that a query finds: no cursor stays open, so that writes between two pages are safe."""
         try:
             return self._connection.execute(sql, arguments).fetchall()
         except FOREIGN as error:
-            raise translated(error) from error
+            raise self._noted(error) from error
 
     def one(self, sql: str, arguments: Sequence[Any] = ()) -> Any | None:  # noqa: ANN401 - a row of whatever was asked
         """The first row that a query finds, None if there is none."""

@@ -26,6 +26,7 @@ class IndexDamaged(NeedsHelp):
     """The file is not an index, or no longer: quarantine it and begin a new one (what is in the root is then found)."""
 
     def __init__(self, problem: str) -> None:
+        self.problem = problem
         super().__init__(f"the index is damaged: {problem}", "it is set aside and built anew from the web root")
 
 

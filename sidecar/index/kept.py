@@ -110,6 +110,10 @@ class KeptTables(Table):
         """The names in trash/ of all files with these bytes."""
         return [RelPath(name) for (name,) in self._db.all("SELECT name FROM trash WHERE hash = ?", (digest,))]
 
+    def lists_trash(self, name: RelPath) -> bool:
+        """Is what lies in trash/ as `name` listed?"""
+        return self._db.one("SELECT 1 FROM trash WHERE name = ?", (name,)) is not None
+
     def trash_of(self, path: RelPath) -> list[Trashed]:
         """What was at `path`, youngest first."""
         return [_trashed(row) for row in self._db.all(_OF_PATH, (path,))]

@@ -59,7 +59,7 @@ class Rows(Table):
     def get(self, path: RelPath) -> Row | None:
         """The row of `path`, None if there is none."""
         found = self._db.all(_GET, split(path))
-        return decoded(found[0]) if found else None
+        return self._decoded(found[0]) if found else None
 
     def put(self, row: Row) -> Row:
         """Store a row whose version changed, whatever its `seq` says; returns it with its new seq, the highest."""
@@ -103,7 +103,9 @@ class Rows(Table):
 
     def children(self, directory: RelPath, *, live_only: bool = False) -> list[Row]:
         """The rows directly in `directory`, by name; `live_only`: those that say something lies there."""
-        return [decoded(found) for found in self._db.all(_LIVE_CHILDREN if live_only else _CHILDREN, (directory,))]
+        return [
+            self._decoded(found) for found in self._db.all(_LIVE_CHILDREN if live_only else _CHILDREN, (directory,))
+        ]
 
     def beneath(self, directory: RelPath, *, live_only: bool = False) -> Iterator[Row]:
         """The rows at any depth in `directory` (`ROOT`: all), each once, a directory before what is in it.
@@ -121,13 +123,13 @@ class Rows(Table):
             while page := self._db.all(_BENEATH, (*at, end, PAGE)):
                 at = (page[-1][0], page[-1][1])
                 for found in page:
-                    row = decoded(found)
+                    row = self._decoded(found)
                     if row.stat is not None or not live_only:
                         yield row
 
     def by_inode(self, ino: int) -> list[Row]:
         """The rows that say this inode lies there."""
-        return [decoded(found) for found in self._db.all(_BY_INODE, (_signed(ino),))]
+        return [self._decoded(found) for found in self._db.all(_BY_INODE, (_signed(ino),))]
 
     def with_hash(self, digest: bytes, after: int) -> tuple[RelPath | None, int | None]:
         """A path at which a file with these bytes lies, among the next rows above seq `after`; where to go on if there
@@ -140,7 +142,7 @@ class Rows(Table):
 
     def since(self, seq: int, limit: int) -> list[Row]:
         """The first `limit` rows above `seq`, in the order of their seq."""
-        return [decoded(found) for found in self._db.all(_SINCE, (seq, limit))]
+        return [self._decoded(found) for found in self._db.all(_SINCE, (seq, limit))]
 
     def max_seq(self) -> int:
         """The highest seq ever given, 0 at first."""
@@ -156,14 +158,14 @@ class Rows(Table):
         """The rows with any of the marks in `flag`; at most `limit`, -1: all."""
         marks = ", ".join(str(bits) for bits in range(1, len(_FLAGS)) if bits & flag)
         sql = _select(f"WHERE flags IN ({marks}) AND flags <> 0 LIMIT ?")
-        return [decoded(found) for found in self._db.all(sql, (limit,))]
+        return [self._decoded(found) for found in self._db.all(sql, (limit,))]
 
     def found(self, limit: int, *, symlinks: bool) -> list[Row]:
         """The first `limit` found rows that are not held: those of symlinks, or all others."""
         marks = ", ".join(str(bits) for bits in range(1, len(_FLAGS)) if bits & Flag.FOUND and not bits & Flag.HELD)
         is_one = "=" if symlinks else "<>"
         sql = _select(f"WHERE flags IN ({marks}) AND flags <> 0 AND kind {is_one} {Kind.SYMLINK.value} LIMIT ?")
-        return [decoded(one) for one in self._db.all(sql, (limit,))]
+        return [self._decoded(one) for one in self._db.all(sql, (limit,))]
 
     def racy(self, limit: int = -1) -> list[Row]:
         """The rows whose stat proves nothing yet."""
@@ -171,7 +173,7 @@ class Rows(Table):
 
     def tombstones_older_than(self, us: int, limit: int) -> list[Row]:
         """Rows of paths where nothing lies and that nobody has written since `us` (µs since 1970), oldest first."""
-        return [decoded(found) for found in self._db.all(_OLD_TOMBSTONES, (us, limit))]
+        return [self._decoded(found) for found in self._db.all(_OLD_TOMBSTONES, (us, limit))]
 
     def counts(self) -> dict[Kind, int]:
         """How many paths there are of each kind; `TOMBSTONE`: where nothing lies. Costs the same for any number."""
@@ -186,6 +188,13 @@ class Rows(Table):
         """How many rows changed after `seq`."""
         (n,) = self._db.one("SELECT count(*) FROM rows WHERE seq > ?", (seq,)) or (0,)
         return int(n)
+
+    def _decoded(self, found: tuple[Any, ...]) -> Row:
+        try:
+            return decoded(found)
+        except IndexDamaged as error:
+            self._db.damage = error
+            raise
 
     @property
     def rows_written(self) -> int:

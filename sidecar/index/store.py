@@ -26,6 +26,8 @@ class Index(SummedRows, NodeTable, PeerTable, PendingTable, KeptTables):
         self._checkpointed = 0
         self.new = False
         """was it made just now?"""
+        self.set_aside = ""
+        """the file that lay here before and was damaged"""
 
     @classmethod
     def open(cls, path: Path, random: Callable[[], int]) -> "Index":
@@ -63,6 +65,15 @@ class Index(SummedRows, NodeTable, PeerTable, PendingTable, KeptTables):
         found = self._db.all("PRAGMA quick_check(1)")
         if found != [("ok",)]:
             raise IndexDamaged(str(found[0][0]))
+
+    def sound(self) -> None:
+        """Raise what told that the index is damaged, whoever heard of it first.
+
+        Raises:
+            IndexDamaged: something has.
+        """
+        if self._db.damage is not None:
+            raise self._db.damage
 
     def start_run(self, boot_id: str, now_us: int) -> Stop:
         """Draw the number of this run and record it with its first seq, durably; how the run before it ended."""

@@ -58,6 +58,8 @@ def families(status: Status, now: float) -> Iterator[Metric]:
 def _peers(peers: Sequence[PeerStatus]) -> Iterator[Metric]:
     for name, about, value in _OF_PEER:
         yield _labelled(f"peer_{name}", about, "peer", ((peer.region, value(peer)) for peer in peers))
+    spoken = ((peer.region, peer.protocol) for peer in peers if peer.protocol)
+    yield _labelled("peer_protocol", "The protocol that the peer spoke last, understood or not", "peer", spoken)
     pending = ((peer.region, peer.pending) for peer in peers if peer.pending >= 0)
     yield _labelled("peer_pending_entries", "Paths whose last version the peer has not confirmed", "peer", pending)
     lags = ((peer.region, peer.lag) for peer in peers if peer.lag >= 0)

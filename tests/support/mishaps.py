@@ -36,6 +36,13 @@ def lose_peers(state: Path) -> None:
     _run(state, "DELETE FROM peers")
 
 
+def seen(state: Path, region: str) -> int:
+    """The highest seq that a node has heard of another."""
+    with closing(sqlite3.connect(f"file:{state}/index.db?mode=ro", uri=True)) as connection:
+        (seq,) = connection.execute("SELECT max(seq) FROM peers WHERE region = ?", (region,)).fetchone()
+        return int(seq or 0)
+
+
 def cut_power(state: Path, torn: Iterable[Path] = (), missing: Iterable[Path] = ()) -> None:
     """The last run ended without notice, and the machine booted anew; `torn` files lost half of their bytes and kept
     their mtime, `missing` ones are gone."""
