@@ -91,10 +91,10 @@ class Restorer:
 
 def before(index: Index, path: RelPath) -> list[Trashed]:
     """What lay at `path` before it left last, and beneath it: of each path there that is not live the youngest."""
-    own = index.trash_of(path)[:1]
+    own = _left(index, path)[:1]
     if own and own[0].stat.kind is Kind.DIR and _is_live(index, path):
         own = []  # it is there again, as somebody made it
-    return _one_kind(own, [index.trash_of(each)[0] for each in index.trash_beneath(path) if not _is_live(index, each)])
+    return _one_kind(own, [_left(index, each)[0] for each in index.trash_beneath(path) if not _is_live(index, each)])
 
 
 def at(index: Index, path: RelPath, us: int) -> list[Trashed]:
@@ -116,9 +116,16 @@ def left_since(index: Index, since_us: int, peer: str) -> list[Trashed]:
     return sorted(first.values(), key=lambda item: (paths.depth(item.path), item.path))
 
 
+def _left(index: Index, path: RelPath) -> list[Trashed]:
+    """What left the root at `path`, youngest first. The loser of a conflict came to the trash when that was over, not
+    when it left, if it ever lay there: it counts where there is nothing else."""
+    every = index.trash_of(path)
+    return [item for item in every if item.reason is not Keep.CONFLICT] or every
+
+
 def _state_at(index: Index, path: RelPath, us: int) -> Trashed | None:
     """The first of what left `path` since; None if nothing did, or if that was made later than `us`."""
-    left = [item for item in index.trash_of(path) if item.at_us >= us]
+    left = [item for item in _left(index, path) if item.at_us >= us]
     first = min(left, key=lambda item: item.at_us, default=None)
     return first if first is not None and first.stat.btime_ns <= us * 1000 else None
 

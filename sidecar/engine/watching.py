@@ -223,7 +223,7 @@ class Watching:
 
     async def _links_and_gone(self, turn: Turn) -> None:
         """Look at symlinks, absorb all that was made before that look, then the symlinks as they were then, then what
-        has gone. A symlink that has changed since comes again, and what it led to waits for that.
+        has gone. A symlink that has changed since comes again; what it led to, or took the place of, waits for it.
         """
         links, seen, late = list(turn.links), Turn(), Turn()
         for _ in range(LOOKS):
@@ -240,7 +240,7 @@ class Watching:
                 break
             links = list({**seen.links, **late.links})
         later = [*late.links, *await self._absorb_links(seen.links)]
-        over = [path for link in later for path in self._leads_over(link)]
+        over = [path for link in later for path in (link, *self._leads_over(link))]
         waiting = [path for path in turn.gone if any(_on_one_way(path, other) for other in over)]
         self.mark([*later, *waiting])
         gone = dict.fromkeys(turn.gone)

@@ -94,7 +94,7 @@ def kept(project: Project, region: str) -> Kept:
     trash, conflicts = tree.read(said(project.witness, "/usr/bin/python3", "-Bc", READER, *where).encode())
     listing = json.loads(said(getattr(project, region).sidecar, "sidecar", "conflicts", "--json"))
     listed = {(one["path"], one["id"]) for one in listing["conflicts"]}
-    return Kept(_contents(trash), _contents(conflicts), set(conflicts), listed, listing["total"])
+    return Kept(contents(trash), contents(conflicts), set(conflicts), listed, listing["total"])
 
 
 def own_wrong(side: Side, found: Tree) -> list[str]:
@@ -111,14 +111,14 @@ def lost(sides: tuple[Side, Side], found: Tree, keeping: list[Kept]) -> list[str
 
 def kept_alone(sides: tuple[Side, Side], found: Tree) -> dict[str, str]:
     """Contents of shared names, each with its path, that only a trash or conflicts can have by now."""
-    there = _contents(found).union(*(side.seen for side in sides))
+    there = contents(found).union(*(side.seen for side in sides))
     written = sides[0].written | sides[1].written
     return {content: path for content, path in written.items() if content not in there}
 
 
 def resurrected(sides: tuple[Side, Side], found: Tree) -> list[str]:
     """Contents that a writer took away and that are there all the same, though the other one did nothing to them."""
-    current = {content: path for path, facts in found.items() for content in _contents({path: facts})}
+    current = {content: path for path, facts in found.items() for content in contents({path: facts})}
     return [
         f"{current[content]}, taken away by {side.region}"
         for side, other in (sides, sides[::-1])
@@ -137,7 +137,7 @@ def _plain(facts: tuple[object, ...]) -> tuple[object, ...]:
     return (facts[0], facts[1], facts[3]) if facts[0] == "file" else facts[:2]
 
 
-def _contents(found: Tree) -> set[str]:
+def contents(found: Tree) -> set[str]:
     """Hashes of files, and what symlinks lead to, as `churner` names them."""
     files = {str(facts[3]) for facts in found.values() if facts[0] == "file"}
     return files | {f"-> {facts[1]}" for facts in found.values() if facts[0] == "symlink"}

@@ -46,14 +46,13 @@ def swap(target: str) -> None:
 
 def deploy(how: str, release: int, base: str) -> None:
     """One deploy: `in-place` or `moved`; with an `absolute` symlink beneath `base`; or `linked`: the release is a
-    directory that is turned into a symlink to where its files are kept."""
+    directory that is turned into a symlink to where its files are kept, before `current` leads to it."""
     where = f"releases/{release}"
     if how == "moved":
         fill(f"tmp-{release}", release)
         os.rename(f"tmp-{release}", where)
     else:
         fill(where, release)
-    swap(f"{base}/{where}" if how == "absolute" else where)
     if how == "linked":
         shutil.copytree(where, f"store/{release}")
         os.symlink(f"../store/{release}", f"releases/{release}.new")
@@ -62,6 +61,7 @@ def deploy(how: str, release: int, base: str) -> None:
         if libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE):
             raise OSError(ctypes.get_errno(), "renameat2")
         shutil.rmtree(f"{where}.new")
+    swap(f"{base}/{where}" if how == "absolute" else where)
 
 
 def remove(how: str, release: int) -> None:

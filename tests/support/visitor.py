@@ -27,6 +27,31 @@ for number in range({versions}):
 """
 
 
+def slow_author(page: str, number: int, seconds: float) -> str:
+    """The source of a program that writes one version in place, piece by piece, in so many seconds."""
+    return f"""
+import time
+with open({page!r}, "wb", buffering=0) as file:
+    for _ in range(50):
+        file.write({version(number)[: SIZE // 50]!r})
+        time.sleep({seconds / 50})
+"""
+
+
+def restoring_author(page: str, versions: int, pause: float) -> str:
+    """The source of a program that rewrites `page` in place again and again, and restores its mtime each time."""
+    return f"""
+import os, time
+before = os.stat({page!r})
+for number in range({versions}):
+    with open({page!r}, "r+b", buffering=0) as file:
+        for _ in range(50):
+            file.write({_LETTERS!r}[number % {len(_LETTERS)}].to_bytes(1, "big") * {SIZE // 50})
+    os.utime({page!r}, ns=(before.st_atime_ns, before.st_mtime_ns))
+    time.sleep({pause})
+"""
+
+
 @dataclass
 class Visit:
     """What a visitor saw."""

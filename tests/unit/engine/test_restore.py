@@ -20,11 +20,19 @@ def index(tmp_path: Path) -> Iterator[Index]:
     made.close()
 
 
-def leaves(index: Index, path: str, at: int, source: str = "ams", born: int = 0, kind: Kind = Kind.FILE) -> None:
+def leaves(
+    index: Index,
+    path: str,
+    at: int,
+    source: str = "ams",
+    born: int = 0,
+    kind: Kind = Kind.FILE,
+    reason: Keep = Keep.REPLACED,
+) -> None:
     """What lay at `path`, made at the µs `born`, goes to the trash at the µs `at`."""
     stat = Stat(kind, 1, 1, 0o644, 1, 1, born * 1000)
     name = RelPath(f"0/{path.replace('/', '-')}@{at}".encode())
-    index.add_trash(name, RelPath(path.encode()), stat, b"h", Keep.REPLACED, source, at)
+    index.add_trash(name, RelPath(path.encode()), stat, b"h", reason, source, at)
 
 
 def lives(index: Index, path: str) -> None:
@@ -42,6 +50,15 @@ def test_before_means_what_left_last(index: Index) -> None:
     lives(index, "page")
     leaves(index, "other", 40)
     assert ["page@30"] == names(restore.before(index, RelPath(b"page")))
+
+
+def test_before_means_what_lay_there_rather_than_the_loser_of_a_conflict(index: Index) -> None:
+    leaves(index, "page", 10)
+    leaves(index, "page", 20, reason=Keep.CONFLICT)
+    leaves(index, "other", 30, reason=Keep.CONFLICT)
+    assert ["page@10"] == names(restore.before(index, RelPath(b"page")))
+    assert ["page@10"] == names(restore.at(index, RelPath(b"page"), 5))
+    assert ["other@30"] == names(restore.before(index, RelPath(b"other")))
 
 
 def test_before_means_of_a_directory_what_is_not_there_any_more(index: Index) -> None:

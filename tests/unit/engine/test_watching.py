@@ -133,3 +133,24 @@ async def test_what_current_does_not_lead_to_waits_for_nothing(
     await turn(node)
     assert "note" not in shown(node)
     assert "releases/2" in shown(node)
+
+
+async def test_what_lay_in_a_directory_waits_for_the_symlink_that_took_its_place(
+    node: Node, author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author.release(1)
+    await turn(node)
+    store, release = author.html / "store", author.html / "releases" / "1"
+    shutil.copytree(release, store)
+    shutil.rmtree(release)
+    release.symlink_to("../store")
+
+    def again() -> None:
+        release.unlink()
+        release.symlink_to("../store/.")
+
+    meanwhile(node, monkeypatch, [again])
+    await turn(node)
+    assert "releases/1/page" in shown(node)
+    await turn(node)
+    assert {"store/page", "releases/1"} == shown(node)
