@@ -155,7 +155,7 @@ class Node:
             mend=self.landing.mend,
             rows_lost=self._rows_lost,
             absorbed=self._woken,
-            leads_over=self.resolver.leads_over,
+            resolver=self.resolver,
         )
         self._scanner = Scanner(root, index, self.watcher, self.excluded, self._differs)
         self.polling = Polling(

@@ -1,7 +1,6 @@
 """The loop from events to rows: dirty paths are absorbed in slices, what is being written is looked at again."""
 
 import asyncio
-import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,12 +9,14 @@ from typing import Final
 import structlog
 
 from sidecar.core.entry import Kind, Stat
+from sidecar.core.links import Resolver
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse, Unreachable
 from sidecar.engine.absorb import Absorber, Trouble
 from sidecar.engine.dirty import Dirty
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.hashing import Hashing
+from sidecar.engine.turn import Turn, on_one_way
 from sidecar.errors import NeedsHelp, Retryable
 from sidecar.fs import limits
 from sidecar.fs.faults import Denied, Special
@@ -45,16 +46,6 @@ def too_many_events() -> str:
     return f"{limits.queue().raised} and restart the sidecar"
 
 
-@dataclasses.dataclass(slots=True)
-class Turn:
-    """What was marked, by what a look at it told; `hashing` are the large files, off the loop."""
-
-    there: list[RelPath] = dataclasses.field(default_factory=list)
-    links: dict[RelPath, Stat] = dataclasses.field(default_factory=dict)
-    gone: list[RelPath] = dataclasses.field(default_factory=list)
-    hashing: list[asyncio.Task[RelPath | None]] = dataclasses.field(default_factory=list)
-
-
 class Watching:
     """Events and scans come in, rows go out.
 
@@ -64,7 +55,7 @@ class Watching:
         mend: called before paths are looked at: finishes what a failed transaction left.
         rows_lost: called when a transaction failed in which rows were told of.
         absorbed: called after every slice, when rows may have changed.
-        leads_over: every path that a symlink leads to, as its row has it.
+        resolver: knows where symlinks lead, as the index has them.
     """
 
     def __init__(
@@ -82,7 +73,7 @@ class Watching:
         mend: Callable[[], None],
         rows_lost: Callable[[], None],
         absorbed: Callable[[], None],
-        leads_over: Callable[[RelPath], list[RelPath]],
+        resolver: Resolver,
     ) -> None:
         self._root = root
         self._index = index
@@ -96,7 +87,7 @@ class Watching:
         self._mend = mend
         self._rows_lost = rows_lost
         self._absorbed = absorbed
-        self._leads_over = leads_over
+        self._resolver = resolver
         self._wake = asyncio.Event()
         self._more = False
         self._begun = 0
@@ -223,7 +214,8 @@ class Watching:
 
     async def _links_and_gone(self, turn: Turn) -> None:
         """Look at symlinks, absorb all that was made before that look, then the symlinks as they were then, then what
-        has gone. A symlink that has changed since comes again; what it led to, or took the place of, waits for it.
+        has gone. A symlink that has changed since comes again; for it wait what leads over it, and what has gone of
+        where it led or whose place it took.
         """
         links, seen, late = list(turn.links), Turn(), Turn()
         for _ in range(LOOKS):
@@ -239,10 +231,12 @@ class Watching:
             if not late.links:
                 break
             links = list({**seen.links, **late.links})
-        later = [*late.links, *await self._absorb_links(seen.links)]
-        over = [path for link in later for path in (link, *self._leads_over(link))]
-        waiting = [path for path in turn.gone if any(_on_one_way(path, other) for other in over)]
-        self.mark([*later, *waiting])
+        is_late = on_one_way(late.links)
+        leads = {path: self._resolver.targets(path, stat.target) or [] for path, stat in seen.links.items()}
+        ready = {path: stat for path, stat in seen.links.items() if not any(map(is_late, (path, *leads[path])))}
+        later = [*late.links, *(seen.links.keys() - ready.keys()), *await self._absorb_links(ready)]
+        waits = on_one_way(over for link in later for over in (link, *self._resolver.leads_over(link)))
+        self.mark([*later, *(path for path in turn.gone if waits(path))])
         gone = dict.fromkeys(turn.gone)
         await self._absorb_slices(self._still_gone(path for path in gone if path not in self.dirty.paths))
 
@@ -375,8 +369,3 @@ class Watching:
             log.warning("a path cannot be replicated", path=path, why=trouble.why, hint=trouble.hint)
         self.troubles[path] = trouble
         self.dirty.put_off(path, TROUBLE_AGAIN)
-
-
-def _on_one_way(path: RelPath, other: RelPath) -> bool:
-    """Is one of them the other, or a directory above it?"""
-    return path == other or path.startswith(other + b"/") or other.startswith(path + b"/")

@@ -11,6 +11,7 @@ from sidecar.core import version as versions
 from sidecar.core.entry import Kind
 from sidecar.core.paths import RelPath
 from sidecar.engine.node import Node
+from sidecar.engine.turn import Turn, on_one_way
 from sidecar.fs.root import WebRoot
 from sidecar.index.store import Index
 from sidecar.metrics import Metrics
@@ -154,3 +155,35 @@ async def test_what_lay_in_a_directory_waits_for_the_symlink_that_took_its_place
     assert "releases/1/page" in shown(node)
     await turn(node)
     assert {"store/page", "releases/1"} == shown(node)
+
+
+async def test_current_waits_for_the_symlinks_on_its_way_however_many_are_made(
+    node: Node, author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author.release(1)
+    release = author.html / "releases" / "2"
+    release.mkdir()
+    (release / "page").write_text("2")
+    await turn(node)
+    sort, numbers = node.watching._sort, iter(range(100))
+
+    async def sorted_meanwhile(marked: list[RelPath], told: Turn) -> None:
+        await sort(marked, told)
+        if CURRENT in marked:  # after each look at it, another symlink on its way
+            shutil.rmtree(release) if not release.is_symlink() else release.unlink()
+            release.symlink_to(f"../store/{next(numbers)}")
+
+    monkeypatch.setattr(node.watching, "_sort", sorted_meanwhile)
+    os.symlink("releases/2", author.html / "current.new")
+    (author.html / "current.new").rename(author.html / "current")
+    await turn(node)
+    assert {"releases/1/page", "releases/2/page", "releases/1"} == shown(node)
+    monkeypatch.undo()
+    await turn(node)
+    assert {"releases/1/page", "releases/2"} == shown(node)
+
+
+def test_one_way_is_above_and_beneath() -> None:
+    related = on_one_way(RelPath(path) for path in (b"a/b", b"c"))
+    assert [True, True, True, True, True] == [related(RelPath(p)) for p in (b"a", b"a/b", b"a/b/c", b"c", b"c/d/e")]
+    assert [False, False, False] == [related(RelPath(p)) for p in (b"a/bb", b"a/c", b"d")]

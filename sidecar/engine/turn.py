@@ -1,0 +1,30 @@
+"""What a look at marked paths told, and which paths have to do with others."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Iterable
+
+from sidecar.core import paths
+from sidecar.core.entry import Stat
+from sidecar.core.paths import RelPath
+
+
+@dataclasses.dataclass(slots=True)
+class Turn:
+    """What was marked, by what a look at it told; `hashing` are the large files, off the loop."""
+
+    there: list[RelPath] = dataclasses.field(default_factory=list)
+    links: dict[RelPath, Stat] = dataclasses.field(default_factory=dict)
+    gone: list[RelPath] = dataclasses.field(default_factory=list)
+    hashing: list[asyncio.Task[RelPath | None]] = dataclasses.field(default_factory=list)
+
+
+def on_one_way(others: Iterable[RelPath]) -> Callable[[RelPath], bool]:
+    """Tells of a path whether one of `others` is the same, or a directory above it, or beneath it."""
+    these = set(others)
+    above = {directory for path in these for directory in paths.ancestors(path)}
+
+    def told(path: RelPath) -> bool:
+        return path in these or path in above or any(directory in these for directory in paths.ancestors(path))
+
+    return told
