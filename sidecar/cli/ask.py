@@ -76,6 +76,14 @@ def post(run_dir: str, route: str, order: msgspec.Struct | None, limit: float = 
     return b"".join(_exchange(run_dir, "POST", route, body, limit))
 
 
+def lines(run_dir: str, route: str, order: msgspec.Struct, limit: float = LIMIT) -> Iterator[bytes]:
+    """The lines of the daemon's answer to an order, as they come. Raises as `get`."""
+    rest = b""
+    for piece in _exchange(run_dir, "POST", route, msgspec.json.encode(order), limit):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
+
+
 def understood(run_dir: str, raw: bytes, shape: type[Shape]) -> Shape:
     """An answer as what it is.
 
@@ -101,7 +109,7 @@ def _exchange(run_dir: str, method: str, route: str, body: bytes | None, limit: 
         answer = asked.getresponse()
         if answer.status != _OK:
             raise _refused(where, answer)
-        while piece := answer.read(_PIECE):
+        while piece := answer.read1(_PIECE):
             yield piece
     except PermissionError as error:
         hint = "run this as the user that it runs as"

@@ -17,6 +17,7 @@ from sidecar.cli.run import run
 from sidecar.cli.status import status
 from sidecar.cli.sync import sync
 from sidecar.cli.trash import trash
+from sidecar.cli.verify import verify
 from sidecar.cli.wait import wait
 
 _EPILOG: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:<4} {about}" for code, about in exits.CODES.items())
@@ -36,7 +37,7 @@ def _healthcheck() -> int:
 
 _HOLDS: Final = (approve, reject, claim, join)
 _KEPT: Final = (conflicts, trash, restore)
-for _command in (run, status, keygen, sync, wait, pause, resume, *_HOLDS, *_KEPT):
+for _command in (run, status, keygen, sync, wait, verify, pause, resume, *_HOLDS, *_KEPT):
     sidecar.add_command(_command)
 
 

@@ -19,6 +19,7 @@ FAULT: Final = 3
 UNSENT: Final = 4
 HELD: Final = 5
 UNREACHED: Final = 6
+DIFFERENT: Final = 7
 DEFECT: Final = 70
 INTERRUPTED: Final = 130
 UNREAD: Final = 141
@@ -30,7 +31,8 @@ CODES: Final[Mapping[int, str]] = {
     FAULT: "what it stands on is not as it must be: a key, a port, the volume, no sidecar to ask",
     UNSENT: "stopped before everything pending was sent",
     HELD: "a path is held or refused (`wait`, `sync`): somebody has to approve or reject it, or to mend what it says",
-    UNREACHED: "a region is not reached (`sync`); the others are in sync",
+    UNREACHED: "a region is not reached (`sync`, `verify`); the others are in sync, or identical",
+    DIFFERENT: "the regions differ, or a file is damaged (`verify`)",
     DEFECT: "a defect: please report it",
     INTERRUPTED: "interrupted from the keyboard",
     UNREAD: "nobody read the output to its end",

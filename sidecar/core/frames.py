@@ -1,8 +1,8 @@
 """What two nodes say to each other: small typed messages in MessagePack, one a frame.
 
-On a link the side that opened the connection *sends* (batch, sent, gone, offers-end, compare) and the other side
-*receives* (settle, compared); hello, ping and bye go both ways. A frame that does not decode to exactly one of these
-types is a protocol violation.
+On a link the side that opened the connection *sends* (batch, sent, gone, offers-end) and *asks* (compare, look, check);
+the other side *receives* (settle) and *answers* (compared, seen, checked); hello, ping and bye go both ways. A frame
+that does not decode to exactly one of these types is a protocol violation.
 """
 
 import enum
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from sidecar.core.compare import BUCKETS
 from sidecar.core.entry import HASH, Hash, Head, Kind, Moment, Natural, Version
 from sidecar.core.paths import MAX_PATH, RelPath
 from sidecar.errors import ProtocolViolation
@@ -32,6 +33,8 @@ Sums = Annotated[bytes, Meta(max_length=8192)]  # 1024 of 8 bytes: `core.compare
 Path = Annotated[bytes, Meta(max_length=MAX_PATH)]
 Number = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
 Index = Annotated[int, Meta(ge=0, lt=MAX_ENTRIES)]
+Bucket = Annotated[int, Meta(ge=0, lt=BUCKETS)]
+Summand = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 Status = Annotated[int, Meta(ge=-(1 << 31), lt=1 << 31)]
 
 
@@ -193,14 +196,72 @@ class Compare(msgspec.Struct, frozen=True, array_like=True, tag="compare"):
 
     digest: Hash
     complete_since: Natural
+    number: Natural = 0
+    """of the question: its answers say it again"""
 
 
 class Compared(msgspec.Struct, frozen=True, array_like=True, tag="compared"):
     """The answer: `sums` if they are different, made without tombstones older than `since` (µs since 1970)."""
 
+    number: Natural
     verdict: Verdict
     since: Natural
     sums: Sums = b""
+
+
+class Mark(enum.IntEnum):
+    """Why a node shows something else at a path than its peers."""
+
+    NONE = 0
+    HELD = 1
+    """a newer version waits for a person"""
+    FOUND = 2
+    """what lies there is not what its row says: it was found so after a power loss, or is damaged"""
+    EXCLUDED = 3
+    """it never replicates this path"""
+
+
+class Look(msgspec.Struct, frozen=True, array_like=True, tag="look"):
+    """What does the receiver show where it differs? `rows` are all rows of the sender in these `buckets` (see
+    `core.compare`), as (path, number, is it a directory?); the number 0 stands for one that differs in any case."""
+
+    buckets: Annotated[tuple[Bucket, ...], Meta(max_length=BUCKETS)]
+    rows: Annotated[tuple[tuple[RelPath, Summand, bool], ...], Meta(max_length=MAX_ENTRIES)]
+    number: Natural = 0
+
+
+class Shows(msgspec.Struct, frozen=True, array_like=True):
+    """What a node shows at a path: the winner of its version, if it has one, and whether that is all of it."""
+
+    path: RelPath
+    head: Head | None
+    mark: Mark = Mark.NONE
+
+
+class Seen(msgspec.Struct, frozen=True, array_like=True, tag="seen"):
+    """The answer to a look: the first of the paths of those buckets that differ, and how many there are `more`."""
+
+    number: Natural
+    paths: Annotated[tuple[Shows, ...], Meta(max_length=MAX_ENTRIES)]
+    more: Natural
+
+
+class Check(msgspec.Struct, frozen=True, array_like=True, tag="check"):
+    """The receiver is to hash every file anew, and say how far it is, and at the end what is damaged."""
+
+    number: Natural = 0
+
+
+class Checked(msgspec.Struct, frozen=True, array_like=True, tag="checked"):
+    """How far it is: `files` of `total` are hashed. `ended`: that was all; `damaged` are the first of the paths whose
+    bytes are no longer those of their row though nobody wrote them, of `count` in all."""
+
+    number: Natural
+    files: Natural
+    total: Natural
+    ended: bool
+    count: Natural = 0
+    damaged: Annotated[tuple[RelPath, ...], Meta(max_length=MAX_ENTRIES)] = ()
 
 
 class Bye(msgspec.Struct, frozen=True, array_like=True, tag="bye"):
@@ -209,12 +270,15 @@ class Bye(msgspec.Struct, frozen=True, array_like=True, tag="bye"):
     reason: Text
 
 
-Frame: TypeAlias = Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd | Compare | Compared | Bye
+Question: TypeAlias = Compare | Look | Check
+Answered: TypeAlias = Compared | Seen | Checked
+Frame: TypeAlias = Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd | Question | Answered | Bye
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(
-    Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd | Compare | Compared | Bye
-)
+    Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd
+    | Compare | Look | Check | Compared | Seen | Checked | Bye
+)  # fmt: skip
 
 
 def encode(frame: Frame) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Stat
@@ -21,12 +21,15 @@ from sidecar.engine.orders import (
     Synced,
     Trash,
     TrashItem,
+    Verified,
+    VerifyProgress,
     Waited,
 )
 from sidecar.engine.peek import ask_all
 from sidecar.engine.restore import Restorer, Wanted
 from sidecar.engine.settling import REACH, Settling, is_stuck, pending
 from sidecar.engine.status import HoldKind
+from sidecar.engine.verify import verify
 from sidecar.errors import GeorootError, NeedsHelp, Retryable
 from sidecar.fs import keep
 from sidecar.fs.faults import Missing
@@ -149,6 +152,15 @@ class Commands(Decisions):
         for path, hint in problems.items():
             return f"{len(problems)} paths are not applied there, {shown(path)} among them: {hint}"
         return ""
+
+    async def verify(
+        self, regions: Sequence[str], told: Callable[[VerifyProgress], None], *, checksum: bool
+    ) -> Verified:
+        """How these regions (none: all) differ from this node; `checksum`: every file is hashed before, here and there.
+
+        `told` hears how far it is. What is only on its way is waited for.
+        """
+        return await verify(self._node, self._links.named(regions), checksum=checksum, told=told)
 
     # -- conflicts
 

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final, TypeAlias
 
 import structlog
@@ -12,11 +12,11 @@ from sidecar.core import compare
 from sidecar.core import version as versions
 from sidecar.core.compare import Comparing, Sums
 from sidecar.core.entry import Row
-from sidecar.core.frames import LEFT_OUT, Compare, Compared, Frame, Hello, Lane, Outcome, Verdict
+from sidecar.core.frames import LEFT_OUT, Compare, Compared, Hello, Lane, Outcome, Verdict
 from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
+from sidecar.engine.asking import Asking
 from sidecar.engine.identity import Identity
-from sidecar.errors import ProtocolViolation
 from sidecar.index.store import Index
 from sidecar.metrics import Metrics
 
@@ -26,8 +26,6 @@ MOST_LEFT_OUT: Final = 10_000
 """Paths that a peer excludes, holds or refuses: when there are more, nothing is compared over that connection."""
 PAGE: Final = 2000
 """Tombstones read from the index at a time."""
-ASKED: Final = 8
-"""Questions of a peer that wait for their answer."""
 LOOK: Final = 0.2
 """The shortest time between two looks, in seconds."""
 
@@ -84,53 +82,13 @@ async def sums_for(index: Index, ways: Iterable[Way], since: int) -> Sums | None
     return compare.combined(compare.toggled(index.sums(), index.summands(left_out, since)), dead)
 
 
-class Answerer:
-    """Answers a peer that compares.
-
-    Args:
-        ways: the directions between this node and the peer.
-        say: sends a frame.
-    """
-
-    def __init__(self, me: Identity, ways: Callable[[], Iterable[Way]], say: Callable[[Frame], None]) -> None:
-        self._me = me
-        self._ways = ways
-        self._say = say
-        self._asked: asyncio.Queue[Compare] = asyncio.Queue(ASKED)
-
-    def asked(self, frame: Compare) -> None:
-        """The peer asks. Raises ProtocolViolation: before it has heard the answers to what it asked before."""
-        try:
-            self._asked.put_nowait(frame)
-        except asyncio.QueueFull:
-            raise ProtocolViolation("asked again and again without waiting for an answer") from None
-
-    async def run(self) -> None:
-        """Answer until cancelled."""
-        while True:
-            self._say(await answer(self._me, await self._asked.get(), self._ways()))
-
-
-async def answer(me: Identity, asked: Compare, ways: Iterable[Way]) -> Compared:
-    """What a peer is told that asks whether the indexes are the same."""
-    since = max(me.index.complete_since_us, asked.complete_since)
-    ways = tuple(ways)
-    sending = any(way.box is not None and not resting(way.box, time.monotonic()) for way in ways)
-    sums = await sums_for(me.index, ways, since) if me.found_done and not sending else None
-    if sums is None:
-        return Compared(Verdict.BUSY, since)
-    if compare.digest_of(sums) == asked.digest:
-        return Compared(Verdict.SAME, since)
-    return Compared(Verdict.DIFFERENT, since, sums)
-
-
 class Comparer:
     """Compares over one connection that this node opened; `state` outlives it.
 
     Args:
         peer: what the peer said in hello.
         ways: this direction of the link and the other one, if there is one.
-        say: sends a frame.
+        asking: asks the peer.
         offer: offers a row anew; False: it is on its way already, or is not sent.
     """
 
@@ -143,7 +101,7 @@ class Comparer:
         metrics: Metrics,
         *,
         ways: Callable[[], Iterable[Way]],
-        say: Callable[[Frame], None],
+        asking: Asking,
         offer: Callable[[Row], bool],
     ) -> None:
         self._me = me
@@ -152,16 +110,9 @@ class Comparer:
         self._state = state
         self._metrics = metrics
         self._ways = ways
-        self._say = say
+        self._asking = asking
         self._offer = offer
-        self._answers: asyncio.Queue[Compared] = asyncio.Queue()
-        self._asked = False
         state.begin_anew(time.monotonic())
-
-    def answered(self, frame: Compared) -> None:
-        """The peer's answer; one that was not asked for is ignored."""
-        if self._asked and self._answers.empty():
-            self._answers.put_nowait(frame)
 
     async def run(self) -> None:
         """Compare whenever it is time, until cancelled."""
@@ -176,10 +127,8 @@ class Comparer:
         if mine is None:
             self._put_off()
             return
-        self._asked = True
-        self._say(Compare(compare.digest_of(mine), self._me.index.complete_since_us))
-        told = await self._answers.get()
-        self._asked = False
+        question = Compare(compare.digest_of(mine), self._me.index.complete_since_us)
+        told = await self._asking.ask(question, Compared)
         match told.verdict:
             case Verdict.SAME:
                 self._state.same(time.monotonic())
@@ -211,17 +160,27 @@ class Comparer:
         if buckets:
             await self._offer_rows(buckets, since)
 
-    async def _offer_rows(self, buckets: Iterable[int], since: int) -> None:
-        mask, at, offered = compare.mask_of(buckets), 0, 0
-        while True:
-            rows, at = self._me.index.in_buckets(mask, at)
-            if not at:
-                break
-            offered += sum(self._offer(row) for row in rows if not is_dead(row, since))
-            await asyncio.sleep(0)
+    async def _offer_rows(self, buckets: frozenset[int], since: int) -> None:
+        offered = 0
+        async for row in rows_in(self._me.index, buckets):
+            offered += not is_dead(row, since) and self._offer(row)
         self._state.offered += offered
         self._metrics.offered_anew(self._peer.region, offered)
-        log.warning("the indexes differ: rows are offered anew", peer=self._peer.region, parts=sum(mask), rows=offered)
+        log.warning(
+            "the indexes differ: rows are offered anew", peer=self._peer.region, parts=len(buckets), rows=offered
+        )
+
+
+async def rows_in(index: Index, buckets: Iterable[int]) -> AsyncIterator[Row]:
+    """The rows of these buckets, in slices between which others have their turn."""
+    mask, at = compare.mask_of(buckets), 0
+    while True:
+        rows, at = index.in_buckets(mask, at)
+        if not at:
+            return
+        for row in rows:
+            yield row
+        await asyncio.sleep(0)
 
 
 def is_dead(row: Row, since: int) -> bool:

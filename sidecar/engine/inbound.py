@@ -15,6 +15,7 @@ from sidecar.core.frames import (
     Answer,
     Batch,
     Bye,
+    Check,
     Compare,
     Entry,
     Frame,
@@ -22,6 +23,7 @@ from sidecar.core.frames import (
     Hello,
     How,
     Lane,
+    Look,
     OffersEnd,
     Outcome,
     Ping,
@@ -33,7 +35,8 @@ from sidecar.core.frames import (
 from sidecar.core.lanes import LaneOrder
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Staged
-from sidecar.engine.comparing import Answerer, OtherWay, Way, both
+from sidecar.engine.answering import Answerer
+from sidecar.engine.comparing import OtherWay, Way, both
 from sidecar.engine.identity import Identity
 from sidecar.engine.land import Lander
 from sidecar.engine.landed import Landed
@@ -66,6 +69,7 @@ class Inbound:
         met: called with this when the peer has said hello.
         offers_end: called with the region when the peer has offered everything.
         other_way: the link from this node to the peer.
+        answerer: makes what answers the peer's questions, of the directions between the two, and of what says a frame.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Inbound:
         met: Callable[["Inbound"], None],
         offers_end: Callable[[str], None],
         other_way: OtherWay,
+        answerer: Callable[[Callable[[], list[Way]], Callable[[Frame], None]], Answerer],
     ) -> None:
         self._me = me
         self._region = region
@@ -88,7 +93,7 @@ class Inbound:
         self._met = met
         self._offers_end = offers_end
         self.way = Way()
-        self._answerer = Answerer(me, lambda: both(self.way, other_way, self.peer), self._say)
+        self._answerer = answerer(lambda: both(self.way, other_way, self.peer), self._say)
         self._orders: dict[Lane, LaneOrder[Batch]] = {lane: LaneOrder() for lane in Lane}
         self._queues: dict[Lane, asyncio.Queue[Batch]] = {lane: asyncio.Queue() for lane in Lane}
         self._sent: dict[tuple[Lane, int], asyncio.Future[int]] = {}
@@ -169,7 +174,7 @@ class Inbound:
             case OffersEnd(cursor):
                 self._remember(cursor)
                 self._offers_end(self._region)
-            case Compare():
+            case Compare() | Look() | Check():
                 self._answerer.asked(frame)
             case Gone(path, digest):
                 self._landing.gone(self._region, paths.checked(path), digest)

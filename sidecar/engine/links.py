@@ -232,6 +232,7 @@ class Links:
             met=lambda inbound: self._met(region, inbound),
             offers_end=self._offers_end,
             other_way=self.links[region].way_to,
+            answerer=self._node.answerer,
         )
         with self.links[region].reported():
             try:

@@ -11,10 +11,13 @@ import structlog
 from sidecar.core import ignore
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind
-from sidecar.core.frames import Hello
+from sidecar.core.frames import Frame, Hello
 from sidecar.core.links import Resolver
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.answering import Answerer
+from sidecar.engine.checksum import Checksum
+from sidecar.engine.comparing import Way
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.durability import Durability
 from sidecar.engine.finds import Finds
@@ -141,6 +144,7 @@ class Node:
             attribute=self._attribute,
             trouble=self._trouble,
         )
+        self.checksum = Checksum(root, index)
         self.watcher = Watcher(root, self.excluded)
         self.watching = Watching(
             root,
@@ -370,6 +374,10 @@ class Node:
         self.finds.offered(region)
 
     # -- ports and callbacks
+
+    def answerer(self, ways: Callable[[], list[Way]], say: Callable[[Frame], None]) -> Answerer:
+        """What answers the questions of one peer."""
+        return Answerer(self.me, self.excluded, self.checksum, ways=ways, say=say)
 
     def _told(self, changed: Changed) -> None:
         self.metrics.row_written(local=changed.local)

@@ -214,3 +214,67 @@ class Failure(msgspec.Struct, frozen=True):
     error: str
     hint: str
     exit_code: int
+
+
+class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Compare with these regions (none: with all); `checksum`: after hashing every file here and there."""
+
+    regions: Annotated[tuple[Region, ...], msgspec.Meta(max_length=100)] = ()
+    checksum: bool = False
+
+
+class VerifyProgress(msgspec.Struct, frozen=True):
+    """How far it is: files hashed here (`region` ""), or there; parts of an index looked at."""
+
+    region: str
+    done: int
+    total: int
+
+
+class What(msgspec.Struct, frozen=True):
+    """What a node shows at a path: `size`, `mode`, `mtime` and `hash` as far as its kind has them."""
+
+    kind: str
+    size: int
+    mode: int
+    mtime: float
+    hash: str
+    target: str
+
+
+class Differing(msgspec.Struct, frozen=True):
+    """A path at which two nodes show different things (None: nothing), and why, if that is known."""
+
+    path: bytes
+    here: What | None
+    there: What | None
+    why: str
+
+
+class RegionVerified(msgspec.Struct, frozen=True):
+    """A region against this node. `problem`: why it could not be asked; `differing` and `damaged` are the first of so
+    many; `damaged`: files there whose bytes went bad."""
+
+    region: str
+    problem: str
+    differing: tuple[Differing, ...]
+    differing_count: int
+    damaged: tuple[bytes, ...]
+    damaged_count: int
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """All regions against this node, which has so many `files`, of which `damaged_count` are damaged."""
+
+    files: int
+    damaged: tuple[bytes, ...]
+    damaged_count: int
+    regions: tuple[RegionVerified, ...]
+
+
+class VerifySaid(msgspec.Struct, frozen=True):
+    """One line of the answer to `Verify`: how far it is, or, in the last one, the result or why there is none."""
+
+    progress: tuple[VerifyProgress, ...] = ()
+    verified: Verified | None = None
+    failure: Failure | None = None

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -16,6 +15,7 @@ from sidecar.core.frames import (
     Answer,
     Batch,
     Bye,
+    Checked,
     Compared,
     Entry,
     Frame,
@@ -25,6 +25,7 @@ from sidecar.core.frames import (
     Lane,
     OffersEnd,
     Ping,
+    Seen,
     Sent,
     Settle,
     decode,
@@ -32,6 +33,7 @@ from sidecar.core.frames import (
 )
 from sidecar.core.outbox import Item, Outbox, Plan, Planned
 from sidecar.core.paths import RelPath
+from sidecar.engine.asking import Asking
 from sidecar.engine.comparing import Comparer, OtherWay, Way, both
 from sidecar.engine.delivery import Delivery
 from sidecar.engine.identity import Identity
@@ -99,7 +101,6 @@ class Outbound:
         self._met = met
         self._comparing = comparing
         self._other_way = other_way
-        self._comparer: Comparer | None = None
         self._wake = asyncio.Event()
         self._offers_due = 0.0
         self._said_end = False
@@ -115,6 +116,9 @@ class Outbound:
         self.problems: dict[RelPath, str] = {}
         """what the peer held, refused or could not do, with its hint"""
         self.way = Way()
+        self.asking = Asking(self._say)
+        self.checking = Asking(self._say)
+        """the same for what takes long"""
 
     # -- what the node tells it
 
@@ -154,7 +158,7 @@ class Outbound:
         self.box = self.way.box = Outbox(cursor, self._large)
         self.cursor = cursor
         self._met(self)
-        self._comparer = comparer = self._comparing_with(self.peer, self.box)
+        comparer = self._comparing_with(self.peer, self.box)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen())
@@ -164,6 +168,8 @@ class Outbound:
                 group.create_task(comparer.run())
         finally:
             self.cursor, self.box, self.way.box = self.box.cursor, None, None
+            self.asking.end()
+            self.checking.end()
             for task in self._tasks:
                 task.cancel()
 
@@ -200,8 +206,10 @@ class Outbound:
                     self._settled(frame)
                 case Ping():
                     self._me.peer_clock(self._region, frame.now_us)
-                case Compared() if self._comparer is not None:
-                    self._comparer.answered(frame)
+                case Compared() | Seen():
+                    self.asking.answered(frame)
+                case Checked():
+                    self.checking.answered(frame)
                 case Bye(reason):
                     raise Retryable(f"{self._region} closed the link: {reason}")
                 case _:
@@ -237,8 +245,13 @@ class Outbound:
                 self._wake.set()
             return anew
 
-        ways = partial(both, self.way, self._other_way, peer)
-        return Comparer(self._me, peer, box, self._comparing, self._metrics, ways=ways, say=self._say, offer=offer)
+        return Comparer(
+            self._me, peer, box, self._comparing, self._metrics, ways=self.ways, asking=self.asking, offer=offer
+        )
+
+    def ways(self) -> list[Way]:
+        """Both directions between this node and the peer, or the one that there is."""
+        return both(self.way, self._other_way, self.peer)
 
     async def _load(self, box: Outbox, cursor: int) -> None:
         top, at = self._me.index.max_seq(), cursor

@@ -35,6 +35,11 @@ FULL: Final = 1 << 20
 CLOCK_WARNING: Final = 60.0
 """Seconds that a peer's clock may be off before it is a warning."""
 
+DAMAGED: Final = (
+    "its bytes changed though nobody wrote it",
+    "it is sent to nobody: look at the disk, and copy the file from another region",
+)
+
 
 class Reporter:
     """Makes the status.
@@ -171,6 +176,7 @@ class Reporter:
         watching = self._node.watching
         found = [PathProblem(_shown(path), trouble.why, trouble.hint) for path, trouble in watching.unreadable()]
         found += [PathProblem(_shown(path), "not applied", hint) for path, hint in self._node.troubles.items()]
+        found += [PathProblem(_shown(path), *DAMAGED) for path in self._node.checksum.still_damaged()]
         for link in self._links.links.values():
             if link.outbound is not None:
                 there = link.outbound.problems.items()
@@ -220,7 +226,7 @@ class Reporter:
                 yield f"rsync to {link.peer.region}: {link.delivery.problem}"
             if link.comparing.lasts:
                 parts = f"in {len(link.comparing.buckets)} of {BUCKETS} parts"
-                yield f"the index differs from that of {link.peer.region} {parts}, and offering it anew did not help"
+                yield f"the index differs from that of {link.peer.region} {parts}: `sidecar verify` lists the paths"
 
 
 def _written(row: Row) -> int:

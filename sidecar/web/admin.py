@@ -33,6 +33,10 @@ from sidecar.engine.orders import (
     Synced,
     Take,
     Trash,
+    Verified,
+    Verify,
+    VerifyProgress,
+    VerifySaid,
     Wait,
     Waited,
 )
@@ -45,6 +49,8 @@ MOST: Final = 64 << 10
 """Bytes that a request may have."""
 CHUNK: Final = 256 << 10
 """Bytes of a losing version that are in memory at a time."""
+TICK: Final = 0.5
+"""Seconds between two words of how far something is."""
 _PATH: Final = 4096
 _ID: Final = 64
 _WRONG: Final = 2
@@ -75,6 +81,11 @@ class Orders(Protocol):
 
     async def join(self, prefer: str, within: float, *, act: bool) -> Joined:
         """How two roots compare that meet for the first time, and who wins."""
+
+    async def verify(
+        self, regions: Sequence[str], told: Callable[[VerifyProgress], None], *, checksum: bool
+    ) -> Verified:
+        """How these regions differ from this node."""
 
     async def wait(self, regions: Sequence[str], within: float) -> Waited:
         """Until everything is in these regions."""
@@ -114,6 +125,7 @@ def admin(node: Reported, orders: Orders) -> web.Application:
     app.router.add_post("/api/pause", _plain(orders.pause))
     app.router.add_post("/api/resume", _plain(orders.resume))
     app.router.add_post("/api/join", _join(orders))
+    app.router.add_post("/api/verify", _verify(orders))
     app.router.add_post("/api/wait", _wait(orders))
     app.router.add_post("/api/sync", _sync(orders))
     app.router.add_get("/api/pending", _pending(orders))
@@ -179,6 +191,42 @@ def _sync(orders: Orders) -> Route:
         return _json(await orders.sync((await _body(request, Sync)).within))
 
     return answer
+
+
+def _verify(orders: Orders) -> Route:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked = await _body(request, Verify)
+        progress: dict[str, VerifyProgress] = {}
+        work = asyncio.ensure_future(
+            orders.verify(asked.regions, lambda one: progress.__setitem__(one.region, one), checksum=asked.checksum)
+        )
+        streamed = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        try:
+            await streamed.prepare(request)
+            while not work.done():
+                await asyncio.wait({work}, timeout=TICK)
+                await streamed.write(_line(VerifySaid(progress=tuple(progress.values()))))
+            await streamed.write(_line(_verified(work)))
+            await streamed.write_eof()
+        finally:
+            work.cancel()  # nobody listens any more
+        return streamed
+
+    return answer
+
+
+def _verified(work: asyncio.Future[Verified]) -> VerifySaid:
+    error = work.exception()
+    if error is None:
+        return VerifySaid(verified=work.result())
+    if isinstance(error, GeorootError):
+        return VerifySaid(failure=_told(error))
+    log.error("verify failed", error=repr(error))
+    return VerifySaid(failure=_defect(error))
+
+
+def _line(said: VerifySaid) -> bytes:
+    return msgspec.json.encode(said) + b"\n"
 
 
 def _pending(orders: Orders) -> Route:
@@ -294,12 +342,15 @@ async def _failures(request: web.Request, handler: Handler) -> web.StreamRespons
         return _failure(_told(error), _status(error))
     except Exception as error:
         log.exception("a command failed", path=request.path)
-        said = Failure(f"a defect: {type(error).__name__}: {error}", "please report it; the log says more", _DEFECT)
-        return _failure(said, web.HTTPInternalServerError.status_code)
+        return _failure(_defect(error), web.HTTPInternalServerError.status_code)
 
 
 def _failure(failure: Failure, status: int) -> web.Response:
     return _json(failure, status)
+
+
+def _defect(error: BaseException) -> Failure:
+    return Failure(f"a defect: {type(error).__name__}: {error}", "please report it; the log says more", _DEFECT)
 
 
 def _told(error: GeorootError) -> Failure:

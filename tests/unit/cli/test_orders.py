@@ -59,6 +59,8 @@ def asked(run_dir: Path, sidecar: Sidecar, orders: FakeOrders) -> Asker:
         ("sync --once", ("sync", 3600.0)),
         ("sync --once --timeout 5m", ("sync", 300.0)),
         ("sync --once --dry-run", ("pending",)),
+        ("verify", ("verify", (), False)),
+        ("verify --checksum ams", ("verify", ("ams",), True)),
         ("wait", ("wait", (), 60.0)),
         ("wait --timeout 5m ams nyc", ("wait", ("ams", "nyc"), 300.0)),
         ("conflicts", ("conflicts",)),

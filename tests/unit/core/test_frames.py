@@ -14,6 +14,8 @@ from sidecar.core.frames import (
     Answer,
     Batch,
     Bye,
+    Check,
+    Checked,
     Compare,
     Compared,
     Entry,
@@ -22,11 +24,15 @@ from sidecar.core.frames import (
     Hello,
     How,
     Lane,
+    Look,
+    Mark,
     OffersEnd,
     Outcome,
     Ping,
+    Seen,
     Sent,
     Settle,
+    Shows,
     Verdict,
 )
 from sidecar.core.paths import RelPath
@@ -50,7 +56,11 @@ FRAMES: tuple[Frame, ...] = (
     Gone(path("a"), digest("a")),
     OffersEnd(7),
     Compare(b"0123456789abcdef", 5),
-    Compared(Verdict.DIFFERENT, 5, b"sums"),
+    Compared(1, Verdict.DIFFERENT, 5, b"sums"),
+    Look((0, 1023), ((path("a"), -5, False), (path("d"), 0, True)), 2),
+    Seen(2, (Shows(path("a"), file(3)), Shows(path("d"), None, Mark.EXCLUDED)), 7),
+    Check(3),
+    Checked(3, 5, 9, True, 1, (path("a"),)),
     Bye("stopping"),
 )
 RAW = [frames.encode(frame) for frame in FRAMES]
@@ -67,6 +77,7 @@ def test_a_frame_comes_back_as_it_was_sent(frame: Frame) -> None:
         ("SMALL LARGE OFFER", Lane),
         ("NONE STAGED FROM LOSER", How),
         ("APPLIED KNOWN HELD REFUSED TORN AGAIN WANT BUSY EXCLUDED", Outcome),
+        ("NONE HELD FOUND EXCLUDED", Mark),
         ("SAME DIFFERENT BUSY", Verdict),
         ("TOMBSTONE FILE DIR SYMLINK", Kind),
     ],
@@ -93,6 +104,7 @@ def test_every_outcome_is_settled_or_comes_again() -> None:
         pytest.param(
             ("batch", 0, 1, "", 0, ((b"a", ((), (((1, 1), 9),))),)), id="an entry with a kind that nobody has"
         ),
+        pytest.param(("look", (1024,), (), 1), id="a bucket that there is not"),
         pytest.param({"type": "ping"}, id="no array"),
         pytest.param(None, id="nothing"),
         pytest.param(7, id="a number"),
@@ -128,6 +140,13 @@ def test_a_frame_with_a_flipped_byte_is_a_frame_or_a_violation(raw: bytes, data:
         frames.decode(bytes(flipped))
     except ProtocolViolation:
         pass
+
+
+def test_a_look_names_so_many_rows_and_no_more() -> None:
+    most = Look((1,), ((path("a"), 1, False),) * MAX_ENTRIES)
+    assert most == frames.decode(frames.encode(most))
+    with pytest.raises(ProtocolViolation, match="20000"):
+        frames.decode(frames.encode(Look((1,), (*most.rows, most.rows[0]))))
 
 
 def test_a_batch_holds_so_many_entries_and_no_more() -> None:

@@ -66,6 +66,7 @@ def inbound(node: Node, said: Iterable[bytes]) -> Inbound:
         met=lambda _: None,
         offers_end=lambda _: None,
         other_way=lambda _: None,
+        answerer=node.answerer,
     )
 
 

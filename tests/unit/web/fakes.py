@@ -1,7 +1,7 @@
 """A node that is what a test says it is. The tests of `sidecar.cli` use it too."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,11 +16,14 @@ from sidecar.engine.orders import (
     Joined,
     Pending,
     PendingOf,
+    RegionVerified,
     Rejected,
     Restored,
     Synced,
     Trash,
     TrashItem,
+    Verified,
+    VerifyProgress,
     Waited,
 )
 from sidecar.engine.status import (
@@ -166,6 +169,7 @@ class FakeOrders:
         self.unsent = Pending((PendingOf("ams", "", 3, 2048, (b"a-\xff", b"b"), 1, (b"c\x1b",)),), ())
         self.joined = Joined((MET,), done=True)
         self.restored = Restored(1, (b"page",), 0, ())
+        self.verified = Verified(7, (), 0, (RegionVerified("ams", "", (), 0, (), 0),))
 
     def _note(self, *asked: Any) -> None:
         self.asked.append(asked)
@@ -192,6 +196,13 @@ class FakeOrders:
     async def join(self, prefer: str, within: float, *, act: bool) -> Joined:
         self._note("join", prefer, within, act)
         return self.joined
+
+    async def verify(
+        self, regions: Sequence[str], told: Callable[[VerifyProgress], None], *, checksum: bool
+    ) -> Verified:
+        self._note("verify", tuple(regions), checksum)
+        told(VerifyProgress("ams", 1, 2))
+        return self.verified
 
     async def wait(self, regions: Sequence[str], within: float) -> Waited:
         self._note("wait", tuple(regions), within)
