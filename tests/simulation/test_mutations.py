@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from sidecar.core import found, observe, order, paths
+from sidecar.core import compare, found, observe, order, paths
 from sidecar.core import plan as plans
 from sidecar.core import version as versions
 from sidecar.core.entry import Flag, Kind, Row, Stat, Version
@@ -264,6 +264,20 @@ def a_directory_does_not_wait_for_what_is_held_in_it(broken: pytest.MonkeyPatch)
     broken.setattr(Lander, "_holds_held", lambda lander, directory: False)
 
 
+# -- comparing
+
+
+def buckets_that_differ_are_not_offered(broken: pytest.MonkeyPatch) -> None:
+    """Bucket sums: whatever they tell, no row is offered."""
+    broken.setattr(compare, "differing", lambda here, there: frozenset())
+
+
+def sums_are_made_of_paths(broken: pytest.MonkeyPatch) -> None:
+    """Bucket sums: a row counts by its path alone, whatever its version is."""
+    real = compare.sum_of
+    broken.setattr(compare, "sum_of", lambda path, version: real(path, Version()))
+
+
 BROKEN: Final[tuple[Break, ...]] = (
     plain_vectors,
     the_last_to_speak_wins,
@@ -294,6 +308,10 @@ STRUCK: Final[tuple[Break, ...]] = (
     found_files_do_not_wait,
     nobody_sees_that_a_volume_was_set_back,
 )
+COMPARED: Final[tuple[Break, ...]] = (
+    buckets_that_differ_are_not_offered,
+    sums_are_made_of_paths,
+)
 HELD: Final[tuple[Break, ...]] = (
     a_scan_is_never_held,
     changes_are_never_held,
@@ -315,6 +333,11 @@ def test_a_history_with_faults_of_volumes_finds(break_it: Break, monkeypatch: py
 @pytest.mark.parametrize("break_it", HELD, ids=lambda break_it: break_it.__name__)
 def test_a_history_with_holds_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     found_by_history(break_it, histories.HELD, monkeypatch)
+
+
+@pytest.mark.parametrize("break_it", COMPARED, ids=lambda break_it: break_it.__name__)
+def test_a_history_with_wrong_cursors_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    found_by_history(break_it, histories.COMPARED, monkeypatch)
 
 
 def found_by_history(break_it: Break, kind: int, broken: pytest.MonkeyPatch) -> None:

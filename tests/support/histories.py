@@ -37,6 +37,11 @@ VOLUMES: Final = (
     ("empty", 3),
     ("orphan", 1),
 )
+CURSORS: Final = (
+    *WEIGHTS,
+    ("cursor", 6),
+    ("sever", 1),
+)
 HELD_BACK: Final = (
     *WEIGHTS,
     ("approve", 4),
@@ -49,13 +54,15 @@ def _each(weights: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
     return tuple(what for what, weight in weights for _ in range(weight))
 
 
-STEPS: Final = (_each(WEIGHTS), _each(VOLUMES), _each(HELD_BACK))
+STEPS: Final = (_each(WEIGHTS), _each(VOLUMES), _each(HELD_BACK), _each(CURSORS))
 PLAIN: Final = 0
 """Histories whose seed leaves this remainder have no fault of a volume, and nothing is held."""
 STRUCK: Final = 1
 """In these volumes are lost and set back."""
 HELD: Final = 2
 """In these much of what is deleted or replaced is held, until it is approved."""
+COMPARED: Final = 3
+"""In these cursors are lost or too high, two nodes may never meet again, and indexes are compared."""
 LIMITS: Final = (Limits(3, 2), Limits(2, 4), Limits(3, trash=12), Limits(2, 2, 30))
 
 
@@ -82,7 +89,7 @@ def made(seed: int, nodes: int = NODES) -> History:
         steps.append(_step(chance, "solo", nodes))
     else:
         steps.append(_step(chance, "calm", nodes))
-    return History(Setting(skews, grain_ns, limits), tuple(steps))
+    return History(Setting(skews, grain_ns, limits, kind == COMPARED), tuple(steps))
 
 
 def _step(chance: Random, what: str, nodes: int) -> Step:

@@ -4,9 +4,11 @@ It answers what `engine.identity` and `engine.holds` ask of `index.store.Index`;
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from sidecar.core import compare
+from sidecar.core.compare import Sums
 from sidecar.core.entry import Flag, Kind, Row, Version
 from sidecar.core.paths import RelPath
 from sidecar.index.node import Run
@@ -75,6 +77,18 @@ class MemoryIndex(MemoryStore):
     def live_count(self) -> int:
         return sum(row.stat is not None for row in self._rows.values())
 
+    # -- sums
+
+    def sums(self) -> Sums:
+        return compare.toggled(compare.EMPTY, (_number(row) for row in self._rows.values() if _is_summed(row)))
+
+    def summands(self, paths: Iterable[RelPath], since_us: int = 0) -> list[int]:
+        found = (self.get(path) for path in paths)
+        return [_number(row) for row in found if row is not None and _is_summed(row)]
+
+    def dead_summands(self, us: int, limit: int, after: tuple[int, int] = (-1, 0)) -> list[tuple[int, int, int]]:
+        return []  # no tombstone is ever dropped here
+
     # -- the node
 
     def start(self, run: int, now_us: int) -> None:
@@ -125,3 +139,11 @@ class MemoryIndex(MemoryStore):
         old = self._peers.get((region, node))
         if old is not None and old.epoch == epoch:
             self._peers[region, node] = dataclasses.replace(old, cursor=cursor, seq=max(old.seq, cursor))
+
+
+def _number(row: Row) -> int:
+    return compare.sum_of(row.path, row.version)
+
+
+def _is_summed(row: Row) -> bool:
+    return not row.flags & (Flag.FOUND | Flag.HELD)

@@ -1,6 +1,7 @@
 """The receiving side of a simulated link: the decisions of `engine.inbound` and `engine.landing`, a slice at a time."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Final
 
 from sidecar.core import version as versions
@@ -9,6 +10,7 @@ from sidecar.core.frames import (
     SETTLED,
     Answer,
     Batch,
+    Compare,
     Entry,
     Frame,
     Gone,
@@ -25,9 +27,11 @@ from sidecar.core.intent import Intent
 from sidecar.core.lanes import LaneOrder
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Staged
+from sidecar.engine.comparing import Way
 from sidecar.engine.land import Lander
 from tests.support.memory_disk import digest_of
 from tests.support.simchannel import Channel
+from tests.support.simcompare import answer
 from tests.support.simnode import SimNode
 
 SLICE: Final = 2
@@ -45,7 +49,12 @@ class _Landing:
 class Receiver:
     """`engine.inbound.Inbound` without its loops."""
 
-    def __init__(self, node: SimNode, peer: Hello) -> None:
+    def __init__(
+        self, node: SimNode, peer: Hello, seconds: Callable[[], float], other_way: Callable[[], Way | None]
+    ) -> None:
+        self._seconds = seconds
+        self._other_way = other_way
+        self.way = Way()
         self._node = node
         self._hello = peer
         self._peer = peer.region
@@ -56,6 +65,11 @@ class Receiver:
         self._landing: dict[Lane, _Landing] = {}
         self._cursor = 0
         self.out = Channel()
+
+    def ways(self) -> list[Way]:
+        """Both directions between the two nodes, or the one that there is."""
+        other = self._other_way()
+        return [self.way, other] if other is not None else [self.way]
 
     def take(self, frame: Frame) -> None:
         """A frame came in: the peer goes on after our hello, so it is what it said."""
@@ -78,6 +92,8 @@ class Receiver:
             case OffersEnd(cursor):
                 self._remember(cursor)
                 self._node.offers_end(self._peer)
+            case Compare():
+                self.out.say(answer(self._node, frame, self.ways(), self._seconds()))
             case _:
                 pass
 
@@ -147,11 +163,12 @@ class Receiver:
                     landed = landing.lander.land(
                         entry, landing.staged.get(entry.name or entry.path), landing.tombstones
                     )
-                    answer = Answer(index, landed.outcome, landed.want, landed.hint)
+                    answered = Answer(index, landed.outcome, landed.want, landed.hint)
                 else:
-                    answer = Answer(index, Outcome.AGAIN)
-                landing.answers.append(answer)
-                if answer.outcome not in SETTLED:
+                    answered = Answer(index, Outcome.AGAIN)
+                self.way.told(entry.path, answered.outcome)
+                landing.answers.append(answered)
+                if answered.outcome not in SETTLED:
                     lane_order.broke(number)
         for entry in [*part, *moved]:
             node.intents.pop(entry.path, None)

@@ -9,9 +9,12 @@ from typing import Final
 
 from sidecar.core import order
 from sidecar.core import version as versions
+from sidecar.core.compare import Comparing
 from sidecar.core.entry import Kind, Version
 from sidecar.core.frames import (
     Batch,
+    Compare,
+    Compared,
     Entry,
     Frame,
     Gone,
@@ -27,11 +30,13 @@ from sidecar.core.frames import (
 )
 from sidecar.core.outbox import Item, Outbox, Plan, Planned
 from sidecar.core.paths import RelPath
+from sidecar.engine.comparing import Way
 from sidecar.engine.outbound import sendable
 from sidecar.engine.replica import Changed
 from sidecar.errors import Retryable
 from tests.support.memory_disk import digest_of
 from tests.support.simchannel import Channel
+from tests.support.simcompare import INTERVAL, Comparer
 from tests.support.siminbound import Receiver
 from tests.support.simnode import Full, SimNode
 
@@ -57,7 +62,16 @@ class Carrying:
 class Sender:
     """`engine.outbound.Outbound` without its loops."""
 
-    def __init__(self, node: SimNode, peer: str, cursor: int, seconds: Callable[[], float], batch_name: str) -> None:
+    def __init__(
+        self,
+        node: SimNode,
+        peer: str,
+        cursor: int,
+        seconds: Callable[[], float],
+        batch_name: str,
+        comparing: Comparing,
+        other_way: Callable[[], Way | None],
+    ) -> None:
         self._node = node
         self._said_at = -HEARTBEAT
         self._peer = peer
@@ -76,6 +90,14 @@ class Sender:
         self.out = Channel()
         self.carrying: list[Carrying] = []
         self.content_sent = 0
+        self.way = Way(box=self.box)
+        self._other_way = other_way
+        self._comparer = Comparer(node, self.box, comparing, self.ways, seconds, self.out.say)
+
+    def ways(self) -> list[Way]:
+        """Both directions between the two nodes, or the one that there is."""
+        other = self._other_way()
+        return [self.way, other] if other is not None else [self.way]
 
     def changed(self, changed: Changed, source: str) -> None:
         """A row changed at the node."""
@@ -104,6 +126,7 @@ class Sender:
         if self.box.cursor != self._said or self._seconds() - self._said_at >= HEARTBEAT:
             self._said, self._said_at = self.box.cursor, self._seconds()
             self.out.say(Ping(self._node.store.max_seq(), self._said, self._node.now_us()))
+        self._comparer.beat()
 
     def _load(self) -> bool:
         if self._loaded:
@@ -250,7 +273,13 @@ class Sender:
 
     def settled(self, frame: Frame) -> None:
         """The peer's answers."""
+        if isinstance(frame, Compared):
+            self._comparer.told(frame)
+            return
         assert isinstance(frame, Settle)
+        named = {answer.index: answer.outcome for answer in frame.answers}
+        for index, item in enumerate(self.box.flight(frame.lane, frame.number)):
+            self.way.told(item.path, named.get(index, frame.rest))
         torn = self.box.answered(frame.lane, frame.number, frame.rest, frame.answers, self._seconds())
         self._node.dirty.update(dict.fromkeys(item.path for item in torn))
 
@@ -264,19 +293,26 @@ class Link:
         self._seconds = seconds
         self._connections = 0
         self.pings = 0
-        """heartbeats that came through, which are no work"""
+        """heartbeats and comparisons that came through, which are no work"""
         self.sender: Sender | None = None
         self.receiver: Receiver | None = None
         self.failed: Callable[[], None] = self.cut
         """called when the index of the receiving node was full: what it told its links of is undone"""
         self.dead = False
         """can it not be opened?"""
+        self.severed = False
+        """is that so for good?"""
+        self.comparing = Comparing(0.0, due=0.0)
+        self.back: Link | None = None
+        """the link the other way"""
+        self._compared_rows = (0, 0)
+        self._compared_since = 0.0
         self.fault = 1.0
         """what happens to the next file that is carried: 1 nothing, 0.5 torn, 0 lost"""
 
     def connect(self) -> None:
         """Open it, if it is down: each says who it is, the receiver what it settled."""
-        if self.sender is not None or self.dead:
+        if self.sender is not None or self.dead or self.severed:
             return
         hello = self._heard(self.one.me.hello())
         self.other.met(hello)
@@ -288,8 +324,19 @@ class Link:
         self.one.met(answer)
         self._connections += 1
         cursor = answer.cursor if answer.seen_epoch == self.one.me.epoch else 0
-        self.sender = Sender(self.one, self.other.name, cursor, self._seconds, f"{self.one.name}.{self._connections}")
-        self.receiver = Receiver(self.other, hello)
+        name = f"{self.one.name}.{self._connections}"
+        self.sender = Sender(
+            self.one, self.other.name, cursor, self._seconds, name, self.comparing, self._way_back_to_sender
+        )
+        self.receiver = Receiver(self.other, hello, self._seconds, self._way_back_from_receiver)
+
+    def _way_back_to_sender(self) -> Way | None:
+        back = self.back.receiver if self.back is not None else None
+        return back.way if back is not None else None
+
+    def _way_back_from_receiver(self) -> Way | None:
+        back = self.back.sender if self.back is not None else None
+        return back.way if back is not None else None
 
     @staticmethod
     def _heard(said: Hello) -> Hello:
@@ -321,14 +368,16 @@ class Link:
                 moved = len(sender.out) > 0
                 if moved:
                     frame = sender.out.next(chance)
-                    self.pings += isinstance(frame, Ping)
+                    self.pings += isinstance(frame, Ping | Compare)
                     receiver.take(frame)
             case 3:
                 moved = self._work(receiver)
             case _:
                 moved = len(receiver.out) > 0
                 if moved:
-                    sender.settled(receiver.out.next(chance))
+                    frame = receiver.out.next(chance)
+                    self.pings += isinstance(frame, Compared)
+                    sender.settled(frame)
         return moved
 
     def _work(self, receiver: Receiver) -> bool:
@@ -339,8 +388,21 @@ class Link:
             return True
 
     @property
+    def compared(self) -> bool:
+        """Has it compared since the last row of either side changed, and without a difference, if it compares?"""
+        state = self.comparing
+        if not state.interval or self.severed:
+            return True
+        rows = self.one.store.max_seq(), self.other.store.max_seq()
+        if rows != self._compared_rows or state.at is None:
+            self._compared_rows, self._compared_since = rows, self._seconds()
+        return state.at is not None and state.at > self._compared_since + INTERVAL and not state.buckets
+
+    @property
     def idle(self) -> bool:
         """Is everything settled and nothing on its way?"""
+        if self.severed:
+            return True
         sender, receiver = self.sender, self.receiver
         if sender is None or receiver is None:
             return False

@@ -10,6 +10,7 @@ from functools import partial
 from random import Random
 from typing import Final
 
+from sidecar.core.compare import Comparing
 from sidecar.core.entry import Kind
 from sidecar.core.paths import RelPath
 from sidecar.engine.replica import Changed
@@ -17,6 +18,7 @@ from sidecar.engine.status import HoldKind
 from tests.support import simscenes
 from tests.support.memory_disk import Crash
 from tests.support.simcheck import check, difference
+from tests.support.simcompare import INTERVAL
 from tests.support.simfaults import FAULTS, Faults
 from tests.support.simholds import UNLIMITED, Limits
 from tests.support.simlink import Link
@@ -39,7 +41,7 @@ KINDS: Final = (
     ("anew", 1),
 )
 OPS: Final = tuple(kind for kind, weight in KINDS for _ in range(weight))
-LINK_STEPS: Final = frozenset({"connect", "cut", "tear", "move", "flow"})
+LINK_STEPS: Final = frozenset({"connect", "cut", "tear", "move", "flow", "cursor", "sever"})
 APPROVALS: Final = 10
 """After so many approvals nothing may be held any more."""
 ROUNDS: Final = 80
@@ -65,6 +67,7 @@ class Setting:
     skews_s: tuple[float, ...] = (0.0, 0.0, 0.0)
     grain_ns: int = 0
     limits: Limits = UNLIMITED
+    compares: bool = False
 
 
 class World:
@@ -124,6 +127,9 @@ class World:
         self.links += [link(a, b, self.seconds) for a in self.nodes for b in self.nodes if a is not b]
         for made in self.links:
             made.failed = partial(self._cut_all, made.other)
+            made.back = next(link for link in self.links if (link.one, link.other) == (made.other, made.one))
+            if setting.compares:
+                made.comparing = Comparing(INTERVAL, due=INTERVAL)
 
     # -- time and chance
 
@@ -218,6 +224,10 @@ class World:
                 link.connect()
             case "cut":
                 link.cut()
+            case "cursor":
+                self._wrong_cursor(link, chance)
+            case "sever":
+                self._sever(link)
             case "tear":
                 link.fault = chance.choice((0.0, 0.5))
             case "move":
@@ -227,6 +237,23 @@ class World:
                 link.connect()
                 for which in range(chance.randrange(5, 40)):
                     link.step(which, chance)
+
+    def _wrong_cursor(self, link: Link, chance: Random) -> None:
+        """What the other side settled is lost, or more is said to be."""
+        link.cut()
+        index, top = link.other.store, link.one.store.max_seq()
+        for peer in index.peers():
+            if peer.region == link.one.name:
+                index.set_cursor(peer.region, peer.node, peer.epoch, chance.choice((0, top, max(0, top - 1))))
+
+    def _sever(self, link: Link) -> None:
+        """Two of the nodes never reach each other again: another one must still reach both."""
+        settled = all(node.me.found_done for node in self.nodes)
+        if len(self.nodes) > 2 and settled and not any(one.severed for one in self.links):
+            for one in (link, link.back):
+                assert one is not None
+                one.cut()
+                one.severed = True
 
     def local(self, node: SimNode, chance: Random) -> None:
         """A local writer does something."""
@@ -422,7 +449,7 @@ class World:
             busy = self._run_dry(link, chance) or busy
         self.pass_time(0.5)
         waits = any(node.dirty or not node.me.found_done for node in self.nodes)
-        return busy or waits or not all(link.idle for link in self.links)
+        return busy or waits or not all(link.idle and link.compared for link in self.links)
 
     @staticmethod
     def _run_dry(link: Link, chance: Random) -> bool:

@@ -1,0 +1,110 @@
+"""Comparing over a simulated link: `engine.comparing` and `engine.answering`, a question and an answer at a time."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar, cast
+
+from sidecar.core import compare
+from sidecar.core.compare import Comparing, Sums
+from sidecar.core.frames import Compare, Compared, Frame, Verdict
+from sidecar.core.outbox import Outbox
+from sidecar.engine.comparing import Way, resting, sums_for
+from sidecar.engine.outbound import sendable
+from sidecar.index.store import Index
+from tests.support.simnode import SimNode
+
+INTERVAL: Final = 2.0
+"""Simulated seconds between two comparisons."""
+
+T = TypeVar("T")
+Ways = Callable[[], list[Way]]
+
+
+class Comparer:
+    """The side that asks, over one connection.
+
+    Args:
+        ways: both directions between the two nodes, or the one that there is.
+        say: sends a frame.
+    """
+
+    def __init__(
+        self,
+        node: SimNode,
+        box: Outbox,
+        state: Comparing,
+        ways: Ways,
+        seconds: Callable[[], float],
+        say: Callable[[Frame], None],
+    ) -> None:
+        self._node = node
+        self._box = box
+        self._state = state
+        self._ways = ways
+        self._seconds = seconds
+        self._say = say
+        self._asked = 0
+        self._waits = False
+        state.begin_anew(seconds())
+
+    def beat(self) -> None:
+        """Ask, if it is time."""
+        if self._waits or not self._state.is_due(self._seconds()):
+            return
+        if not self._may:
+            self._state.put_off(self._seconds())
+            return
+        self._asked += 1
+        self._waits = True
+        self._say(Compare(compare.digest_of(summed_up(self._node, self._ways())), 0, self._asked))
+
+    @property
+    def _may(self) -> bool:
+        return self._node.me.found_done and resting(self._box, self._seconds())
+
+    def told(self, answer: Compared) -> None:
+        """The peer's answer."""
+        if not self._waits or answer.number != self._asked:
+            return
+        self._waits = False
+        if answer.verdict is Verdict.SAME:
+            self._state.same(self._seconds())
+        elif answer.verdict is Verdict.BUSY or not self._may:
+            self._state.put_off(self._seconds())
+        else:
+            self._differs(compare.checked(answer.sums))
+
+    def _differs(self, theirs: Sums) -> None:
+        mine = summed_up(self._node, self._ways())
+        busy = {compare.bucket_of(path) for path in self._box.seqs}
+        buckets = self._state.looked(mine, theirs, self._seconds(), busy)
+        for row in self._node.store.rows():
+            if compare.bucket_of(row.path) in buckets and sendable(row) and row.path not in self._box.seqs:
+                self._box.offer(row)
+
+
+def answer(node: SimNode, asked: Compare, ways: list[Way], now: float) -> Compared:
+    """What a peer is told."""
+    sending = any(way.box is not None and not resting(way.box, now) for way in ways)
+    if sending or not node.me.found_done:
+        return Compared(asked.number, Verdict.BUSY, 0)
+    sums = summed_up(node, ways)
+    if compare.digest_of(sums) == asked.digest:
+        return Compared(asked.number, Verdict.SAME, 0)
+    return Compared(asked.number, Verdict.DIFFERENT, 0, sums)
+
+
+def summed_up(node: SimNode, ways: list[Way]) -> Sums:
+    """By the engine's own rules; the index in memory has all that they ask for."""
+    sums = _done(sums_for(cast(Index, node.store), ways, 0))
+    assert sums is not None
+    return sums
+
+
+def _done(work: Coroutine[Any, Any, T]) -> T:
+    """What waits for nothing has its result at once."""
+    try:
+        while True:
+            work.send(None)
+    except StopIteration as ended:
+        result: T = ended.value
+        return result
