@@ -14,7 +14,7 @@ from sidecar.core.paths import RelPath
 from sidecar.index.faults import IndexDamaged
 from sidecar.index.rows import Rows, decoded, path_of, split, version_of
 
-SCANNED: Final = 5000
+SCANNED: Final = 2000
 """Rows that are looked at in one go when those of a few buckets are picked out."""
 
 _COUNTED: Final = "flags & 10 = 0"
@@ -55,7 +55,7 @@ class SummedRows(Rows):
         return self._db.all(_DEAD, (us, *after, limit))
 
     def in_buckets(self, mask: bytes, after: int) -> tuple[list[Row], int]:
-        """The rows of some buckets (see `compare.mask_of`) among the next few thousand above seq `after`; and the seq
+        """The rows of some buckets (see `compare.mask_of`) among the next two thousand above seq `after`; and the seq
         that was reached, 0: there are no more."""
         (end,) = self._db.one(_END, (after, SCANNED)) or (None,)
         if end is None:

@@ -320,7 +320,8 @@ async def test_a_look_tells_what_is_shown_where_it_differs_and_why(opened: Opene
     )
     for one in (same, other, mine, held, found, gone):
         index.put(one)
-    theirs = [(one.path, compare.sum_of(one.path, one.version), False) for one in (same, held, found)]
+    theirs = [(one.path, compare.sum_of(one.path, one.version), False) for one in (same, found)]
+    theirs += [(held.path, 0, False)]  # it is held there too
     theirs += [(RelPath(b"other"), 77, False), (RelPath(b"x.log"), 78, False), (RelPath(b"theirs"), 79, True)]
     look = Look(tuple(range(compare.BUCKETS)), tuple(theirs), 5)
     told = await seen(index, lambda path, is_dir: path.endswith(b".log"), look)
