@@ -40,7 +40,8 @@ class Checksum:
     """Hashes all files of a web root, one round at a time, off the loop.
 
     A file is damaged if its bytes are not those of its row although its stat is, and that proves something (it is not
-    racy). That is no edit: the row is marked as found, so that nobody is sent these bytes.
+    racy). That is no edit: the row is marked as found, so that nobody is sent these bytes, and the version that a peer
+    has takes their place when it is offered; the bytes go to the trash then.
     """
 
     def __init__(self, root: WebRoot, index: Index) -> None:

@@ -37,7 +37,7 @@ CLOCK_WARNING: Final = 60.0
 
 DAMAGED: Final = (
     "its bytes changed though nobody wrote it",
-    "it is sent to nobody: look at the disk, and copy the file from another region",
+    "it waits for the copy of another region; look at the disk",
 )
 
 

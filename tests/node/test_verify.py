@@ -117,7 +117,7 @@ def damage(one: Sidecar, name: str) -> bytes:
 
 
 @pytest.mark.parametrize("where", [0, 1])
-def test_a_damaged_file_is_found_reported_and_not_sent(pair: Regions, where: int) -> None:
+def test_a_damaged_file_is_found_reported_not_sent_and_healed_from_a_peer(pair: Regions, where: int) -> None:
     msk, _ = sides(pair)
     bad, well = pair.all[where], pair.all[1 - where]
     fill(msk, "page", 10)
@@ -136,3 +136,13 @@ def test_a_damaged_file_is_found_reported_and_not_sent(pair: Regions, where: int
     assert damaged == (bad.html / "page-3").read_bytes()
     assert content == (well.html / "page-3").read_bytes()
     assert ["page-3"] == [problem["path"] for problem in bad.status()["problems"]]
+    well.stop()
+    well.env["GEOROOT_COMPARE_INTERVAL"] = "1s"
+    well.start()
+    pair.wait_identical()
+    assert content == (bad.html / "page-3").read_bytes()
+    kept = [path.read_bytes() for path in (bad.state / "trash").rglob("*") if path.is_file()]
+    assert [damaged] == kept
+    ran = msk.command("verify", "--checksum")
+    assert (0, "") == (ran.code, ran.err)
+    assert [] == bad.status()["problems"]
