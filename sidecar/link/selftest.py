@@ -112,7 +112,12 @@ def _problem(outcome: RsyncOutcome, base: str, batch: str) -> str:
 async def _version(env: dict[str, str]) -> str:
     lines: list[str] = []
     child = await process.start(("rsync", "--version"), env)
-    await asyncio.wait_for(Tail(lines.append).drain(child.stdout), _TIME)
-    await child.wait()
+    try:
+        async with asyncio.timeout(_TIME):
+            await asyncio.gather(Tail(lines.append).drain(child.stdout), Tail().drain(child.stderr))
+            await child.wait()
+    except TimeoutError as error:
+        child.kill()
+        raise EnvironmentFault("rsync", f"does not say its version within {_TIME:.0f} s", _HINT) from error
     match = _VERSION.match(lines[0]) if lines else None
     return match[1] if match is not None else "unknown"

@@ -273,6 +273,14 @@ async def test_the_self_test_passes_here_and_leaves_nothing(pair: Pair) -> None:
     assert not list(pair.msk.volume.glob(".selftest*"))
 
 
+async def test_the_self_test_passes_though_rsync_prints_ten_megabytes_of_complaints(pair: Pair, tmp_path: Path) -> None:
+    noisy = tmp_path / "rsync"
+    noisy.write_text('#!/bin/sh\nyes complaint | head -c 10000000 >&2\nexec /usr/bin/rsync "$@"\n')
+    noisy.chmod(0o755)
+    env = pair.msk.env | {"PATH": f"{tmp_path}:{pair.msk.env['PATH']}"}
+    assert (await selftest(str(pair.msk.volume), env)).startswith("3.")
+
+
 async def test_the_self_test_says_what_an_unsuitable_rsync_did(pair: Pair, tmp_path: Path) -> None:
     fake = tmp_path / "gate"
     fake.write_text("#!/bin/sh\necho this gate delivers nothing >&2\nexit 1\n")
