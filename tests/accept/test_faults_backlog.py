@@ -1,13 +1,12 @@
 """A hundred thousand changes that wait on both sides of a cut: they drain in bounded memory, none of them lost."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from tests.support.asking import wait_for
-from tests.support.compose import Project, Region, Site, two_regions
+from tests.support.compose import Region, Site, two_regions
 from tests.support.faults import cut
+from tests.support.memory import megabytes, watched
 
 OLD, NEW = 10_000, 45_000
 """Files that both have before, of which each edits a quarter and deletes another; files that each makes."""
@@ -36,33 +35,6 @@ for number in range(part, {old}, 4):
 for number in range(part + 1, {old}, 4):
     os.unlink(f"old/{{number % 100}}/{{number}}")
 """
-
-
-def megabytes(region: Region) -> float:
-    """The memory that the processes of a sidecar have for themselves."""
-    stats = region.sidecar.stats(stream=False, one_shot=True)
-    assert isinstance(stats, dict)
-    told = stats["memory_stats"]["stats"]
-    return float(told.get("anon", told.get("rss", 0))) / 1e6
-
-
-@contextmanager
-def watched(project: Project) -> Iterator[dict[str, float]]:
-    """The most memory of each sidecar while the block lasts."""
-    most, done = {region.name: megabytes(region) for region in project.regions}, threading.Event()
-
-    def look() -> None:
-        while not done.wait(1.0):
-            for region in project.regions:
-                most[region.name] = max(most[region.name], megabytes(region))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield most
-    finally:
-        done.set()
-        thread.join()
 
 
 def is_queued(region: Region) -> bool:
