@@ -60,6 +60,7 @@ class Lab:
 
     def __enter__(self) -> Self:
         try:
+            self._make_volumes()
             self._make_networks()
             self._witness = self._container("witness", self._image, ["sleep", "infinity"], self._views())
             self._witness.start()
@@ -101,6 +102,11 @@ class Lab:
         if ended["StatusCode"]:
             raise RuntimeError(f"{argv!r} in {image} failed: {container.logs(tail=20).decode()}")
         container.remove()
+
+    def _make_volumes(self) -> None:
+        for region in REGIONS:
+            for name in (region, f"{region}-home"):
+                self._client.volumes.create(f"{self._project}_{name}", labels={LABEL: self._project})
 
     def _make_networks(self) -> None:
         for name in REGIONS if self._wan else ("link",):
@@ -230,14 +236,17 @@ class Lab:
         )
 
     def _remove(self) -> None:
+        """As far as it goes: what one refuses does not keep the rest."""
         mine: dict[str, Any] = {"label": f"{LABEL}={self._project}"}
         for container in self._client.containers.list(all=True, filters=mine):
-            container.remove(force=True, v=True)
-        for volume in (f"{self._project}_{region}{home}" for region in REGIONS for home in ("", "-home")):
-            with contextlib.suppress(docker.errors.NotFound):
-                self._client.volumes.get(volume).remove(force=True)
+            with contextlib.suppress(docker.errors.APIError):
+                container.remove(force=True, v=True)
+        for volume in self._client.volumes.list(filters=mine):
+            with contextlib.suppress(docker.errors.APIError):
+                volume.remove(force=True)
         for network in self._client.networks.list(filters=mine):
-            network.remove()
+            with contextlib.suppress(docker.errors.APIError):
+                network.remove()
 
 
 _SIDECARS: dict[str, Any] = {
