@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.core.frames import PROTOCOL
+from tests.node.region import free_port
 from tests.node.sidecars import Regions, Sidecar, regions
 from tests.support import mishaps
 from tests.support.asking import WITHIN, wait_for
@@ -58,6 +59,7 @@ def test_after_a_power_loss_torn_and_missing_files_come_back(pair: Regions) -> N
     assert 0 == ams.metric("georoot_rows_written_total", origin="local"), "nothing of it was taken for an edit"
     assert 5 >= msk.counted()["georoot_files_sent_total"] - sent["georoot_files_sent_total"]
     assert "stopped without notice" in ams.said()
+    assert "gone everywhere" not in ams.said(), "the peer was asked before anything was given up"
 
 
 def test_what_a_power_loss_tore_with_its_times_and_inode_intact_is_told_by_its_hash(pair: Regions) -> None:
@@ -250,3 +252,15 @@ def test_a_peer_of_another_protocol_is_refused_and_both_sides_say_which_they_spe
             status = one.status()
             assert (theirs, ours) == (status["peers"][0]["protocol"], status["protocol"])
             assert theirs == one.metric("georoot_peer_protocol", peer=other)
+
+
+def test_a_peer_that_cannot_connect_here_says_which_protocol_it_speaks_too(tmp_path: Path) -> None:
+    with regions(tmp_path, "msk", "ams") as made:
+        msk, ams = made.all
+        later = "import sidecar.core.frames as f; f.PROTOCOL = 8; from sidecar.__main__ import main; main()"
+        ams.prefix = ("sh", "-c", f'exec "$0" -c "{later}" run')
+        ams.env["GEOROOT_PEERS"] = f"msk=127.0.0.1:{free_port()}"
+        for one in made.all:
+            one.start()
+        wait_for(lambda: f"ams speaks protocol 8, this node {PROTOCOL}" in msk.said(), "msk says so", 2 * WITHIN)
+        wait_for(lambda: f"msk speaks protocol {PROTOCOL}, this node 8" in ams.said(), "ams says so", 2 * WITHIN)
