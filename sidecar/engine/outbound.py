@@ -368,7 +368,7 @@ class Outbound:
         """What was wanted is not here, or what was to be copied does not rest: an empty batch takes the number."""
         row = self._me.index.get(item.path)
         listed = row is not None and any(head.hash == item.want for head in versions.losers(row.version))
-        if item.want:
+        if item.want and self._me.found_done:  # until then it may turn out to be what was found here
             self._say(Gone(item.path, item.want))
         torn = box.not_here(plan, listed, time.monotonic())
         self._say(self._batch(box, plan, "", []))

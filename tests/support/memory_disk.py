@@ -462,6 +462,11 @@ class MemoryDisk:
         inodes = [inode for tree in trees for inode in tree.values()] + list(self.conflicts.values())
         return {inode.content for inode in inodes if inode.kind is Kind.FILE}
 
+    def held_fast(self) -> set[bytes]:
+        """The bytes that do not age out: those in the root, and of conflicts that the index lists."""
+        inodes = [inode for digest, inode in self.conflicts.items() if self.kept(digest)]
+        return {inode.content for inode in [*inodes, *self.files.values()] if inode.kind is Kind.FILE}
+
     def shown(self) -> dict[RelPath, tuple[object, ...]]:
         """What must be the same in every root: path, kind, content, mode, mtime, target; no excluded names."""
         seen: dict[RelPath, tuple[object, ...]] = {}

@@ -6,10 +6,10 @@ heads of every path are exactly those writes that no later writer had seen, so n
 concurrent edit revived it; and looking once more writes and moves nothing.
 
 What a fault of a volume takes with it (`simfaults`) is not asked for: bytes that lay on that volume alone, losing
-heads whose bytes are nowhere any more, and writes that no index knows of any more. With such a deletion, what it
-deleted is there again wherever anybody had it; with such an edit, what it replaced. A write that one index still covers
-must hold as any other. What was only found may become a write, unless it is a copy of something that is known to have
-been overwritten.
+heads whose bytes are nowhere any more, or only where a lost index had listed them, and writes that no index knows of
+any more. With such a deletion, what it deleted is there again wherever anybody had it; with such an edit, what it
+replaced. A write that one index still covers must hold as any other. What was only found may become a write, unless it
+is a copy of something that is known to have been overwritten.
 """
 
 from random import Random
@@ -92,7 +92,7 @@ def _roots_are_identical(world: Rested) -> None:
 def _versions_are_those_written(world: Rested) -> None:
     """The heads are those writes that no later writer had seen; every node knows them and shows the same winner."""
     writes = [written for node in world.nodes for written in node.written]
-    there = set[bytes]().union(*(node.disk.contents() for node in world.nodes)) if world.struck else None
+    there = set[bytes]().union(*(node.disk.held_fast() for node in world.nodes)) if world.struck else None
     by_path: dict[RelPath, set[Dot]] = {}
     for written in writes:
         by_path.setdefault(written.path, set()).update(written.dots)

@@ -174,7 +174,7 @@ class Sender:
     def _nothing_to_send(self, plan: Plan, item: Item) -> None:
         row = self._node.store.get(item.path)
         listed = row is not None and any(head.hash == item.want for head in versions.losers(row.version))
-        if item.want:
+        if item.want and self._node.me.found_done:
             self.out.say(Gone(item.path, item.want))
         torn = self.box.not_here(plan, listed, self._seconds())
         self._say_batch(plan, "", [])
