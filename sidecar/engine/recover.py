@@ -78,7 +78,10 @@ class Recovery:
             return
         try:
             stat = self._replica.disk.look(intent.path)
-            shown = self._shows(intent, head, stat, row)
+            shown, taken = self._shows(intent, head, stat, row), False
+            if shown is None and (another := self._another(intent, stat, row)) is not None:
+                # it wins since a local writer took away what did
+                (head, shown), taken = another, True
         except (Surprise, InUse, Unreachable):
             return
         if shown is None:
@@ -86,7 +89,7 @@ class Recovery:
         digest = head.hash if head.kind is Kind.FILE else b""
         flags = self._replica.racy(shown[0]) if shown[0] is not None else Flag(0)
         version = versions.merge(row.version, intent.version)
-        taken = self._taken_away(row, version)
+        taken = taken or self._taken_away(row, version)
         if taken:
             # a local writer was faster than the rename, and nobody saw: what the row says lay here was deleted
             gone = Head(self._replica.dots.on(version), Kind.TOMBSTONE)
@@ -97,6 +100,15 @@ class Recovery:
             return
         # told like any other: after a transaction that failed, links may be up
         self._replica.commit(Row(intent.path, version, shown[0], digest, row.seq, flags), local=taken)
+
+    def _another(self, intent: Intent, stat: Stat | None, row: Row) -> tuple[Head, tuple[Stat | None]] | None:
+        """The head of the peer that the disk shows though it was not to win, and its stat."""
+        for head in intent.version.heads:
+            if head not in row.version.heads and head.kind is not Kind.TOMBSTONE:
+                shown = self._shows(intent, head, stat, row)
+                if shown is not None:
+                    return head, shown
+        return None
 
     def _taken_away(self, row: Row, version: Version) -> bool:
         """Would the row list a head whose bytes lay here and went neither to the conflicts nor to the trash?"""

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from sidecar.core import version as versions
 from sidecar.core.intent import Intent
 from sidecar.core.paths import RelPath
 from tests.support.simlink import Link
@@ -51,3 +52,19 @@ def test_what_a_row_knew_before_an_intent_was_made_is_not_written_again_at_a_sta
     node.intents[A] = Intent(A, row.version)
     node.start()
     assert [row] == node.store.rows()
+
+
+def test_what_a_kill_left_in_the_place_of_what_a_local_writer_took_away_is_not_taken_for_a_write_of_his() -> None:
+    """The intent named the local directory as the winner; its writer deleted it before the rename of what b sent."""
+    a, b, _ = World(Setting()).nodes
+    b.symlink(A, b"target")
+    b.absorb([A])
+    theirs = b.store.rows()[0].version
+    a.mkdir(A)
+    a.absorb([A])
+    a.intents[A] = Intent(A, versions.merge(a.store.rows()[0].version, theirs))
+    a.delete(A)
+    a.disk.files[A] = b.disk.files[A]
+    a.start()
+    (row,) = a.store.rows()
+    assert theirs.heads[0] == versions.winner(row.version)

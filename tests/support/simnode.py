@@ -379,8 +379,9 @@ class SimNode(Writers):
         self.disk.inbox.clear()
 
     def mend(self) -> None:
-        """Finish what a transaction left that failed after its renames."""
+        """Finish what a transaction left that failed after its renames, of which there are events."""
         if self.unfinished:
+            self.dirty.update(dict.fromkeys(self.intents))
             self._finish()
 
     def _finish(self) -> None:

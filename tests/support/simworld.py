@@ -375,6 +375,7 @@ class World:
             node.disk.race = None
             node.full = False
             self._start(node)
+            node.mend()
         self._finish(chance)
         for link in self.links:
             link.fault, link.dead = 1.0, False
