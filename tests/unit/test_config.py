@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from sidecar.config import Peer, Settings, Target, load, sources, units
@@ -359,6 +360,7 @@ def test_any_value_is_taken_or_refused_in_one_line_that_names_it(name: str, valu
     assert said.isprintable() and said.startswith((f"GEOROOT_{name.upper()}: ", "region: ") if said else "")
 
 
+@profile(deadline=None)  # the first file is read far slower on a busy machine
 @given(
     data=st.binary(max_size=60)
     | TEXTS.map(lambda text: f"region: {text}\npeers: {{{text}: {text}}}".encode(errors="replace"))
