@@ -53,8 +53,9 @@ def is_found(row: Row) -> bool:
 def judge(row: Row, incoming: Version, now_us: int, prefer: Prefer = Prefer.NEWEST, *, last: bool = True) -> Verdict:
     """Decide for a row with `Flag.FOUND`; directories are found by kind alone.
 
-    A row with a version of its own counts as known to us: bytes that only it names are asked of other peers, and are
-    not called later than what one peer has until `last` (every other peer has answered); `prefer` is not for such.
+    Nothing is called later than what one peer has until `last` (every other peer has answered): another may know that
+    it was overwritten or deleted. A row with a version of its own counts as known to us: bytes that only it names are
+    asked of other peers; `prefer` is not for such.
     """
     best = versions.winner(versions.merge(row.version, incoming))
     assert best is not None
@@ -63,11 +64,12 @@ def judge(row: Row, incoming: Version, now_us: int, prefer: Prefer = Prefer.NEWE
     if row.version.heads:
         if best not in incoming.heads:
             return Verdict.WAIT
-        verdict = _by_time(row, best, now_us)
-        return Verdict.WAIT if verdict is Verdict.BESIDE and not last else verdict
-    if prefer is Prefer.LOCAL:
+    elif prefer is Prefer.LOCAL:
         return Verdict.OVER
-    return Verdict.TAKE if prefer is Prefer.PEERS and best.kind is not Kind.TOMBSTONE else _by_time(row, best, now_us)
+    elif prefer is Prefer.PEERS and best.kind is not Kind.TOMBSTONE:
+        return Verdict.TAKE
+    verdict = _by_time(row, best, now_us)
+    return Verdict.WAIT if verdict is Verdict.BESIDE and not last else verdict
 
 
 def _by_time(row: Row, best: Head, now_us: int) -> Verdict:

@@ -163,8 +163,8 @@ class Finds:
         elif not self._index.flagged(Flag.FOUND, 1):
             if self._joining.waits:
                 self._joining.nothing_found()
-        elif self._index.power_lost:
-            self._index.ask_anew()
+        else:
+            self._index.ask_anew()  # what an earlier run put off too
 
     # -- what is left
 
@@ -191,6 +191,9 @@ class Finds:
             await self._answered.wait()
             self._answered.clear()
             return
+        if self._finding.put_off:
+            self._finding.put_off = False
+            self._ask_anew()
         self._index.found_done()
         self._end()
         log.info("what the first scan found is settled", written=count)

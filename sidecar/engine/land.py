@@ -39,6 +39,10 @@ SURPRISES = 8
 """How often an entry is decided anew because a local writer was faster, before the peer is asked to send it later."""
 
 
+def _nobody() -> None:
+    return None
+
+
 @dataclasses.dataclass(slots=True)
 class Lander:
     """Lands entries in `replica`; `excluded` paths are none of ours; `links_outside`: symlinks may leave the root."""
@@ -58,6 +62,8 @@ class Lander:
     """paths whose bytes were copied to where a rename brought them: that they go loses nothing, so nobody is asked"""
     prefer: Prefer = Prefer.NEWEST
     """who wins where a found path and a peer's differ"""
+    waits: Callable[[], None] = _nobody
+    """called when a peer's row is to be asked for again, after the others have answered"""
     _leaving: Mapping[RelPath, Entry] = dataclasses.field(default_factory=dict)
     _live: set[RelPath] = dataclasses.field(default_factory=set)
     """directories that were live a moment ago; forgotten when a local writer was faster"""
@@ -108,7 +114,7 @@ class Lander:
         if found.is_found(row):
             verdict = found.judge(row, incoming, self.replica.dots.now_us(), self.prefer, last=self.last)
             if verdict is Verdict.WAIT:
-                return Landed(Outcome.KNOWN)
+                return self._waits(row)
             row, incoming = self._judged(row, verdict, incoming)
         source = self._source(entry, staged)
 
@@ -138,6 +144,14 @@ class Lander:
                     # a directory survived it: what was to be shown is a losing head now
                     missing = lacking(now, kept)
         return Landed(Outcome.WANT, missing[0]) if missing else Landed(Outcome.APPLIED)
+
+    def _waits(self, row: Row) -> Landed:
+        """Another peer may know better. Our own version is offered to this one; without one, this one's is asked for
+        again when all have answered."""
+        if row.version.heads:
+            return Landed(Outcome.KNOWN)
+        self.waits()
+        return Landed(Outcome.HELD, hint="found, and later than this: it waits until every region has answered")
 
     def _judged(self, row: Row, verdict: Verdict, incoming: Version) -> tuple[Row, Version]:
         row, incoming, dots = *found.judged(row, verdict, incoming), self.replica.dots

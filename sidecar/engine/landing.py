@@ -52,6 +52,7 @@ class Landing:
         held: may a region delete or replace a path of so many bytes? "", or why it is held.
         rejects: does what is here win over what a region would do, where that is held?
         last: has every peer but this region offered everything?
+        waits: called when a region's row is to be asked for again, after all have answered.
         recover: writes the rows that a failed transaction left out though their renames were done.
         rows_lost: called when rows that the links were told of were taken back.
         nowhere: hears what the peers have not got.
@@ -75,6 +76,7 @@ class Landing:
         held: Callable[[str, int], str],
         rejects: Callable[[str], bool],
         last: Callable[[str], bool],
+        waits: Callable[[], None],
         recover: Callable[[], object],
         rows_lost: Callable[[], None],
         nowhere: Nowhere,
@@ -95,6 +97,7 @@ class Landing:
         self._held = held
         self._rejects = rejects
         self._last = last
+        self._waits = waits
         self._recover = recover
         self._given: set[RelPath] = set()
         self._rows_lost = rows_lost
@@ -122,6 +125,7 @@ class Landing:
             self._last(region),
             self._given,
             self.joining.prefer,
+            waits=self._waits,
         )
 
     def gone(self, region: str, path: RelPath, digest: bytes) -> None:

@@ -137,6 +137,7 @@ class Node:
             held=self.holds.change,
             rejects=self.holds.rejects,
             last=self.finding.last,
+            waits=self.finding.wait,
             recover=self._recovery.run,
             rows_lost=self._rows_lost,
             nowhere=Nowhere(self.replica, [peer.region for peer in options.peers]),

@@ -23,6 +23,8 @@ class Finding:
     """do they join too?"""
     offered: set[str] = dataclasses.field(default_factory=set)
     """who has offered everything"""
+    put_off: bool = False
+    """are rows to be asked for again, when all have answered?"""
 
     def waits_for(self) -> list[str]:
         """The peers that have yet to offer all they have.
@@ -31,6 +33,10 @@ class Finding:
         among equals the smaller name.
         """
         return sorted(p for p in self.peers if p not in self.offered and not (self.new.get(p) and self._is_later(p)))
+
+    def wait(self) -> None:
+        """A peer's row was put off until all have answered."""
+        self.put_off = True
 
     def last(self, region: str) -> bool:
         """Has every peer but this one offered everything?"""

@@ -236,6 +236,21 @@ def found_files_do_not_wait(broken: pytest.MonkeyPatch) -> None:
     broken.setattr(Finding, "waits_for", lambda finding: [])
 
 
+def torn_files_are_edits(broken: pytest.MonkeyPatch) -> None:
+    """Found: what differs after a power loss was written by somebody."""
+    broken.setattr(Absorber, "_is_found", lambda absorber, row: absorber.finding and not row.version.heads)
+
+
+def nothing_is_doubted(broken: pytest.MonkeyPatch) -> None:
+    """Found: a file whose size and times are as its row has them is whole, after a power loss too."""
+    broken.setattr(found, "doubted", lambda row, newest_ns: False)
+
+
+def the_first_peer_to_answer_is_asked_alone(broken: pytest.MonkeyPatch) -> None:
+    """Found: a copy that is later than what one peer has is an edit, whatever another knows of it."""
+    broken.setattr(Finding, "last", lambda finding, region: True)
+
+
 def nobody_sees_that_a_volume_was_set_back(broken: pytest.MonkeyPatch) -> None:
     """Rollback: no new epoch begins, so what is written after it is taken for what is known."""
     broken.setattr("sidecar.engine.identity.rolled_back", lambda runs, max_seq, seen_run, seen_seq: False)
@@ -306,6 +321,9 @@ STRUCK: Final[tuple[Break, ...]] = (
     found_files_are_written,
     found_files_are_edits,
     found_files_do_not_wait,
+    torn_files_are_edits,
+    nothing_is_doubted,
+    the_first_peer_to_answer_is_asked_alone,
     nobody_sees_that_a_volume_was_set_back,
 )
 COMPARED: Final[tuple[Break, ...]] = (

@@ -39,7 +39,7 @@ def test_bytes_that_went_with_a_volume_before_anybody_had_them_are_asked_for_no_
     moved(tells, 12)
     assert 2 == len(c.store.rows()[0].version.heads)
     world.kill(b, Random(0))
-    world.faults.strike(b, "empty")
+    world.faults.strike(b, "empty", Random(0))
     world.calm(Random(0))
     assert [b"1002"] == [head.hash.rstrip(b"\0") for head in c.store.rows()[0].version.heads]
 
@@ -68,3 +68,26 @@ def test_what_a_kill_left_in_the_place_of_what_a_local_writer_took_away_is_not_t
     a.start()
     (row,) = a.store.rows()
     assert theirs.heads[0] == versions.winner(row.version)
+
+
+def test_a_found_copy_is_not_called_an_edit_before_every_peer_has_told_what_it_knows() -> None:
+    """C knew an older version than the copy, so that it passed for an edit; b knew that it had been deleted since."""
+    world = World(Setting())
+    a, b, _ = world.nodes
+    wrote(a, b"1001")
+    for peer in ("b", "c"):
+        moved(link(world, "a", peer))
+    link(world, "a", "c").cut()
+    world.pass_time(1.0)
+    wrote(a, b"1002")
+    moved(link(world, "a", "b"))
+    world.pass_time(1.0)
+    b.delete(A)
+    b.absorb([A])
+    world.kill(a, Random(0))
+    world.faults.strike(a, "lose", Random(0))
+    a.start()
+    world.down.discard("a")
+    moved(link(world, "c", "a"))
+    world.calm(Random(0))
+    assert A not in a.disk.files

@@ -36,6 +36,7 @@ VOLUMES: Final = (
     ("roll", 7),
     ("empty", 3),
     ("orphan", 1),
+    ("power", 5),
 )
 CURSORS: Final = (
     *WEIGHTS,

@@ -35,6 +35,10 @@ class Rested(Protocol):
         """Was there a fault of a volume?"""
 
     @property
+    def torn(self) -> dict[bytes, bytes]:
+        """By torn bytes, what they were."""
+
+    @property
     def lost(self) -> set[bytes]:
         """Contents that went with a volume."""
 
@@ -85,8 +89,18 @@ def _roots_are_identical(world: Rested) -> None:
         if differs := difference(first, visible(node)):
             raise Wrong(f"the roots of {world.nodes[0].name} and {node.name} differ: {differs}")
     for path, seen in first.items():
-        if seen[0] is Kind.FILE and seen[1] not in _contents(world):
+        if seen[0] is Kind.FILE and seen[1] in world.torn:
+            _is_all_that_is_left(world, path, world.torn[seen[1]])
+        elif seen[0] is Kind.FILE and seen[1] not in _contents(world):
             raise Wrong(f"{path!r} shows bytes that nobody wrote: {seen[1]!r}")
+
+
+def _is_all_that_is_left(world: Rested, path: RelPath, bytes_: bytes) -> None:
+    """Torn bytes are shown where what they were is nowhere any more, or nobody knows that it was written there."""
+    writes = [w for node in world.nodes for w in node.written if w.path == path]
+    known = any(head.hash.rstrip(b"\0") == bytes_ for w in writes for head in w.after.heads)
+    if known and any(bytes_ in node.disk.contents() for node in world.nodes):
+        raise Wrong(f"{path!r} shows what a power loss left of {bytes_!r}, which is still there")
 
 
 def _versions_are_those_written(world: Rested) -> None:

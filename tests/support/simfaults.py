@@ -4,15 +4,21 @@ A fault may take with it what lay on that volume alone; what that is, is written
 """
 
 import dataclasses
+from random import Random
 from typing import Final
 
 from sidecar.core import version as versions
-from tests.support.memory_disk import Contents
+from sidecar.core.entry import Kind
+from sidecar.core.paths import RelPath
+from tests.support.memory_disk import Contents, excluded
 from tests.support.simnode import SimNode, Volume, Written
 
-FAULTS: Final = frozenset({"lose", "old", "roll", "empty"})
+FAULTS: Final = frozenset({"lose", "old", "roll", "empty", "power"})
 """lose: the index is gone, the content stays; old: the index is gone and the web root is that of a snapshot; roll: the
-whole volume is that of a snapshot; empty: a new volume under the same name."""
+whole volume is that of a snapshot; empty: a new volume under the same name; power: the machine stopped without notice,
+and some files are torn or missing."""
+TORN: Final = 0.4
+"""Of so many files."""
 
 
 class Faults:
@@ -26,6 +32,9 @@ class Faults:
         self._intended: dict[int, Written] = {}
         """writes that an intent alone knows of"""
         self.struck = False
+        self._power_lost = False
+        self.torn: dict[bytes, bytes] = {}
+        """what the bytes were that a power loss tore"""
         self.lost: set[bytes] = set()
         """contents that lay on a volume alone"""
 
@@ -33,7 +42,7 @@ class Faults:
         """Of the volume as it is now; it takes the place of the one before."""
         self._snapshots[node.name] = node.volume()
 
-    def strike(self, node: SimNode, what: str) -> None:
+    def strike(self, node: SimNode, what: str, chance: Random) -> None:
         """A fault of the volume of a node that is down."""
         self.struck = True
         snapshot = self._snapshots[node.name]
@@ -45,10 +54,26 @@ class Faults:
                 node.lose_index(_old_files(node, snapshot))
             case "roll":
                 node.restore(snapshot)
+            case "power":
+                node.lose_power(self._torn(node, chance))
             case _:
                 node.lose_index(Contents())
         self.lost |= before.difference(*(other.disk.contents() for other in self._nodes))
         self.forget()
+
+    def _torn(self, node: SimNode, chance: Random) -> dict[RelPath, bytes | None]:
+        """What becomes of files: their bytes, or None for a missing one."""
+        self._power_lost = True
+        torn: dict[RelPath, bytes | None] = {}
+        whole = {p: i for p, i in node.disk.files.items() if i.kind is Kind.FILE and i.content not in self.torn}
+        for path, inode in whole.items():
+            if not excluded(path, False) and chance.random() < TORN:
+                torn[path] = b"%" + inode.content[1:] if chance.random() < 0.7 else None
+        for path, content in torn.items():
+            node.wrote(path, content)
+            if content is not None:
+                self.torn[content] = node.disk.files[path].content
+        return torn
 
     def forget(self) -> None:
         """Indexes know of less than before: what none of them knows of, nor an intent, has not taken place."""
@@ -57,7 +82,10 @@ class Faults:
             self._sort(other, {id(written) for written in writes if self._is_known(written)})
 
     def settle(self) -> None:
-        """What was only intended when a volume went was applied since, or was lost with it."""
+        """What was only intended when a volume went was applied since, or was lost with it; so was what a power loss
+        left nowhere: a version is forgotten where its bytes are not, if nobody has it."""
+        if self._power_lost:
+            self.forget()
         intended, self._intended = self._intended, {}
         for other in self._nodes:
             gone = {id(w) for w in other.written if id(w) in intended and not self._is_covered(w)}

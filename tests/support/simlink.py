@@ -120,7 +120,7 @@ class Sender:
         """Say the cursor if it moved, and the end of the offers, when nothing else is on its way."""
         if len(self.out):
             return
-        if not self._said_end and self.box.all_offered and self._node.me.found_done:
+        if not self._said_end and self.box.all_offered and not self._node.store.new_index:
             self._said_end = True
             self.out.say(OffersEnd(self.box.cursor))
         if self.box.cursor != self._said or self._seconds() - self._said_at >= HEARTBEAT:

@@ -6,13 +6,14 @@ everything else anew, as a new process would.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final, cast
 
 from sidecar.core import found, observe, paths
 from sidecar.core import version as versions
 from sidecar.core.entry import Dot, Flag, Head, Kind, Row, Stat, Version
+from sidecar.core.found import Left
 from sidecar.core.frames import Hello
 from sidecar.core.intent import Intent
 from sidecar.core.links import Resolver
@@ -151,6 +152,16 @@ class SimNode(Writers):
         self._put_back(volume.contents)
         self.store, self.intents = volume.index.copy(), dict(volume.intents)
 
+    def lose_power(self, torn: Mapping[RelPath, bytes | None]) -> None:
+        """The machine stopped without notice: these files hold other bytes now, with the size and times that they had,
+        or are missing; call `start` after it."""
+        self.store.power_lost = True
+        self.disk.open = set()
+        for path, content in torn.items():
+            inode = self.disk.files.pop(path)
+            if content is not None:
+                self.disk.files[path] = dataclasses.replace(inode, content=content)
+
     def lose_index(self, contents: Contents | None = None) -> None:
         """The index is gone, and with `contents` that is what lies beside it now; call `start` after it."""
         if contents is not None:
@@ -188,9 +199,11 @@ class SimNode(Writers):
         self.nowhere = Nowhere(self.replica, self._peers, lambda: self._now_ns() / 1e9)
         self.dirty = {}
         self.recover()
+        self._doubt()
         self.scan()
         if self.store.finding:
             self._find()
+            self.store.ask_anew()
         self.me.found_done = not self.store.finding
 
     @property
@@ -217,7 +230,9 @@ class SimNode(Writers):
             links_outside=True,
             guard=lambda size: self._guard(region, size),
             rejects=lambda: self.holds.rejects(region),
+            last=self.offers.last(region),
             given=self._given,
+            waits=self.offers.wait,
         )
 
     def reject(self, kind: HoldKind) -> None:
@@ -241,8 +256,7 @@ class SimNode(Writers):
         if kind is HoldKind.SCAN:
             self.scan()
             return
-        self.store.ask_anew()
-        self._asks(self)
+        self._ask_anew()
 
     def _link_at(self, path: RelPath) -> bytes | None:
         row = self.store.get(path)
@@ -337,13 +351,23 @@ class SimNode(Writers):
         if not self.holds.scan(gone, count):
             self.dirty.update(dict.fromkeys(gone))
 
+    def _doubt(self) -> None:
+        """As `engine.finds`: after a power loss the bytes of what was changed last are compared."""
+        if not self.store.power_lost:
+            return
+        newest = max((row.stat.ctime_ns for row in self.store.rows() if row.stat is not None), default=0)
+        for row in self.store.rows():
+            if found.doubted(row, newest):
+                flags = row.flags | Flag.RACY
+                self.store.put_stat(Row(row.path, row.version, row.stat, row.hash, row.seq, flags))
+
     def _find(self) -> None:
         """What the scan of a new index met, in its order: found, not written."""
         picked, self.dirty = list(self.dirty), {}
-        self.absorber.finding = True
+        self.absorber.finding, self.absorber.power_lost = True, self.store.power_lost
         with self.transaction():
             self.dirty = dict.fromkeys(self.absorber.absorb(picked))
-        self.absorber.finding = False
+        self.absorber.finding = self.absorber.power_lost = False
 
     def met(self, hello: Hello) -> None:
         """A peer said hello."""
@@ -358,13 +382,43 @@ class SimNode(Writers):
         """When every peer has answered, what nobody knew is written, symlinks last; False: it is not the time."""
         if self.me.found_done or (self.offers.waits_for() and self.store.flagged(Flag.FOUND, 1)):
             return False
+        if self._leave():
+            self.offers.offered.clear()
+            self._ask_anew()
+            return True
         for symlinks in (False, True):
             with self.transaction():
                 for row in self.store.found(1000, symlinks=symlinks):
                     self.replica.commit(found.dated(row, self.replica.dots.run, self.now_us()), local=False)
+        if self.store.flagged(Flag.FOUND, 1):
+            return False  # held
+        if self.offers.put_off:
+            self.offers.put_off = False
+            self._ask_anew()
         self.store.found_done()
         self.me.found_done = True
         return True
+
+    def _leave(self) -> bool:
+        """As `engine.finds`: what has a version that no peer could settle; True: they are to be asked once more."""
+        bereft = False
+        with self.transaction():
+            for row in [r for r in self.store.flagged(Flag.FOUND) if r.version.heads and not r.flags & Flag.HELD]:
+                what = found.left(row)
+                bereft = bereft or what is not Left.WRITE
+                match what:
+                    case Left.WRITE:
+                        after = found.rewritten(row, self.replica.dots.on(row.version))
+                        self.replica.commit(after, local=False)
+                    case Left.FORGET:
+                        self.store.put(found.forgotten(row))
+                    case Left.REMOVE:
+                        self.store.remove(row.path)
+        return bereft
+
+    def _ask_anew(self) -> None:
+        self.store.ask_anew()
+        self._asks(self)
 
     def mark_racy(self) -> None:
         """Look again at what changed within one tick of the clock."""

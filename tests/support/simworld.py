@@ -162,6 +162,10 @@ class World:
         return self.faults.struck
 
     @property
+    def torn(self) -> dict[bytes, bytes]:
+        return self.faults.torn
+
+    @property
     def lost(self) -> set[bytes]:
         return self.faults.lost
 
@@ -342,7 +346,7 @@ class World:
     def fault(self, node: SimNode, what: str, chance: Random) -> None:
         """Something becomes of the volume of a node that is down; it starts at once, or later."""
         self.kill(node, chance)
-        self.faults.strike(node, what)
+        self.faults.strike(node, what, chance)
         if chance.random() < 0.7:
             self._start(node)
 

@@ -139,6 +139,11 @@ class Writers:
             self._note(path, None)
         self._touched(old, *self.disk.subtree(new))
 
+    def wrote(self, path: RelPath, content: bytes | None) -> None:
+        """Nobody did, but these bytes lie there now, with the size, mode and times that the file had."""
+        inode = self.disk.files[path]
+        self._note(path, fact(dataclasses.replace(inode, content=content)) if content is not None else None)
+
     def unmount(self) -> dict[RelPath, Inode]:
         """Another volume, an empty one, lies where the web root was; what was there."""
         hidden, self.disk.files, self.disk.open = self.disk.files, {}, set()

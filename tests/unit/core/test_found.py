@@ -57,6 +57,12 @@ def test_what_becomes_of_a_found_path(why: str, verdict: Verdict, row: Row, thei
     assert verdict is found.judge(row, version(theirs), NOW), why
 
 
+def test_it_is_not_called_later_than_one_peers_before_every_other_has_answered() -> None:
+    assert Verdict.WAIT is found.judge(met(mtime_us=101), version(file(100, text="b")), NOW, last=False)
+    assert Verdict.TAKE is found.judge(met(mtime_us=99), version(file(100, text="b")), NOW, last=False)
+    assert Verdict.ADOPT is found.judge(met(mtime_us=101), version(file(100)), NOW, last=False)
+
+
 @pytest.mark.parametrize(
     ("why", "prefer", "verdict", "row", "theirs"),
     [
