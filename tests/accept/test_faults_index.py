@@ -17,6 +17,17 @@ db = sqlite3.connect(sys.argv[1])
 print(json.dumps(db.execute(sys.argv[2], sys.argv[3:]).fetchall()))
 db.commit()
 """
+_TEAR = """
+import os
+for number in range(40):
+    name = f"fresh-{number}"
+    if number % 4 == 3:
+        os.unlink(name)
+    elif number % 4:
+        stat = os.stat(name)
+        os.truncate(name, 0 if number % 4 == 1 else 100)
+        os.utime(name, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+"""
 SET_BACK = "this volume was set back"
 COMPARED = 90.0
 """Seconds in which two nodes have compared their indexes: they do so every minute."""
@@ -168,3 +179,25 @@ def test_a_cursor_that_was_lost_loses_nothing(site: Site) -> None:
         index(site.project, site.ams.region, "UPDATE peers SET cursor = 0")
     expected = holding(old="one", edited_there="after the cursor was lost", edited_here="one", both="one")
     assert expected | holding(deleted_there="one") == content(site.wait_identical())
+
+
+def test_files_that_a_power_loss_tore_or_took_come_back_and_are_taken_for_no_edit(site: Site) -> None:
+    """As after one: another boot id than the index notes, and what was applied last is short, or not there."""
+    prepare(site)
+    site.msk.python("for n in range(40): open(f'fresh-{n}', 'w').write(f'fresh {n}' * 1000)")
+    write(site.ams, edited_here="two")
+    site.wait_identical()
+    ams = site.ams.region
+    ams.sidecar.kill("KILL")
+    assert [[0]] == index(site.project, ams, "SELECT clean FROM node")
+    index(site.project, ams, "UPDATE node SET boot_id = ?", "another")
+    site.ams.python(_TEAR)
+    write(site.msk, new_there="new", edited_there="two")
+    ams.sidecar.start()
+    tree = site.wait_identical()
+    expected = holding(old="one", edited_there="two", edited_here="two", new_there="new")
+    expected |= holding(deleted_there="one", both="one")
+    expected |= holding(**{f"fresh-{n}": f"fresh {n}" * 1000 for n in range(40)})
+    assert expected == content(tree)
+    assert "stopped without notice" in ams.sidecar.logs().decode()
+    assert [0, 0] == [region.asked.metric("georoot_conflicts") for region in site.project.regions]
