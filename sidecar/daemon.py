@@ -43,6 +43,8 @@ TRIAL_BYTES: Final = 8 << 20
 """What the trial of rsync and gate needs at most, ten times over."""
 Errand = Callable[[Commands], Awaitable[None]]
 _DRAIN_LOOK: Final = 0.02
+_DURABLE_LEAST: Final = 1.0
+"""Seconds that the last flush gets, however long the draining took."""
 REBUILT_BEFORE: Final = 60.0
 """A new index that is damaged within so many seconds is not built once more."""
 
@@ -350,5 +352,8 @@ async def _drain(node: Node, links: Links) -> bool:
         if not node.watching.busy and links.flushed(connected_only=True):
             break
         await asyncio.sleep(_DRAIN_LOOK)
-    await node.durability.reached()
+    # what was applied and is not durable by then was not answered: its peer offers it again
+    with contextlib.suppress(TimeoutError):
+        left = deadline - asyncio.get_running_loop().time()
+        await asyncio.wait_for(node.durability.reached(), max(_DURABLE_LEAST, left))
     return not node.watching.busy and links.flushed()
