@@ -19,10 +19,11 @@ from sidecar.engine.hashing import Hashing
 from sidecar.engine.turn import Turn, on_one_way
 from sidecar.errors import NeedsHelp, Retryable
 from sidecar.fs import limits
+from sidecar.fs.events import Reason
 from sidecar.fs.faults import Denied, Special
 from sidecar.fs.root import WebRoot
 from sidecar.fs.walk import walk
-from sidecar.fs.watch import Reason, Watcher
+from sidecar.fs.watch import Watcher
 from sidecar.index.faults import IndexDamaged
 from sidecar.index.store import Index
 from sidecar.metrics import Metrics

@@ -4,62 +4,37 @@ An event says only where to look; lstat decides what happened. A new directory i
 that nothing written into it in between is missed.
 """
 
-import enum
 import os
-import stat as modes
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from inotify_simple import INotify, flags
+from inotify_simple import INotify
 
 from sidecar.core.paths import RelPath, is_state, join
-from sidecar.errors import EnvironmentFault, GeorootError
-from sidecar.fs import limits, syscalls
-from sidecar.fs.faults import Missing
+from sidecar.errors import EnvironmentFault
+from sidecar.fs import limits
+from sidecar.fs.events import (
+    CREATE,
+    IGNORED,
+    ISDIR,
+    MOVED_FROM,
+    MOVED_TO,
+    OVERFLOW,
+    PLACES,
+    PLAIN,
+    READY,
+    REASONS,
+    SELF,
+    Reason,
+    reason_of,
+)
 from sidecar.fs.root import MADE, WebRoot
-from sidecar.fs.tree import GONE, LOOK
 from sidecar.fs.watchtree import INBOX_MASK, ROOT_MASK, WEB_MASK, Node, Watches, WatchTree
 
 LISTED_AT_ONCE: Final = 5_000
 """How many names one `read` lists at most (about 1 µs each)."""
-
-_CREATE: Final = int(flags.CREATE)
-_CLOSE_WRITE: Final = int(flags.CLOSE_WRITE)
-_MODIFY: Final = int(flags.MODIFY)
-_MOVED_TO: Final = int(flags.MOVED_TO)
-_MOVED_FROM: Final = int(flags.MOVED_FROM)
-_DELETE: Final = int(flags.DELETE)
-_ATTRIB: Final = int(flags.ATTRIB)
-_IGNORED: Final = int(flags.IGNORED)
-_ISDIR: Final = int(flags.ISDIR)
-_OVERFLOW: Final = int(flags.Q_OVERFLOW)
-_PLAIN: Final = 1 << 32
-"""our own mark beside the kernel's: an event was about something that is no directory"""
-_SELF: Final = int(flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT)
-_PLACES: Final = _CREATE | _MOVED_TO | _MOVED_FROM | _DELETE
-
-
-class Reason(enum.IntFlag):
-    """Why a path is dirty; several at once where several things happened between two reads."""
-
-    CLOSED = 1
-    """a writer closed it"""
-    MOVED_IN = 2
-    """it was renamed to here"""
-    ATTRIB = 4
-    """mode, times, owner or links changed"""
-    CREATED = 8
-    """a directory, a symlink, a hard link, or a file that nobody has open for writing"""
-    WRITING = 16
-    """a local process is writing it: most likely its close follows (not after truncate(2))"""
-    GONE = 32
-    """deleted, or renamed to elsewhere"""
-    LISTED = 64
-    """found in a new directory: it may still be being written"""
-    TREE = 128
-    """a directory that was watched under another path: whatever lies beneath it is to be looked at"""
 
 
 class Dirty(NamedTuple):
@@ -83,11 +58,6 @@ class Seen(NamedTuple):
     """new directories are still to be listed: read again, no event will ask for it"""
 
 
-_CLOSED, _MOVED_IN, _TOUCHED, _CREATED = (int(one) for one in list(Reason)[:4])
-_WRITING, _GONE = int(Reason.WRITING), int(Reason.GONE)
-_REASONS: Final = 255
-_REASON: Final = [Reason(bits) for bits in range(_REASONS + 1)]
-"""ready-made: an IntFlag is slow to make"""
 _Marks = dict[tuple[Node, bytes], int]
 
 
@@ -203,12 +173,12 @@ class Watcher:
             unlooked, tree.unlooked = tree.unlooked, set()
             for node, name in unlooked:
                 if name:
-                    self._marks[(node, name)] = _ISDIR | _CREATE
+                    self._marks[(node, name)] = ISDIR | CREATE
                 else:
                     self._to_list.append(node)
         for node in (*self._web.unwatched, *self._web.denied):
             if node.parent is not None:
-                self._marks.setdefault((node.parent, node.name), _ISDIR)
+                self._marks.setdefault((node.parent, node.name), ISDIR)
             if node in self._web.unwatched:
                 self._look_for_directories(node)
             yield node.path
@@ -220,7 +190,7 @@ class Watcher:
         try:
             names = {name for name, is_dir in _names(fd) if is_dir}
             for name in names.symmetric_difference(node.children):
-                self._marks.setdefault((node, name), _ISDIR)
+                self._marks.setdefault((node, name), ISDIR)
         except OSError:
             self._web.unlooked.add((node, b""))
         finally:
@@ -238,7 +208,7 @@ class Watcher:
             node = self._watches.forget(wd)
             if node is not None and node.parent is not None:
                 key = (node.parent, node.name)
-                marks[key] = marks.get(key, 0) | _ISDIR
+                marks[key] = marks.get(key, 0) | ISDIR
         self._listed = {}
         self._follow(marks)
         self._catch_up()
@@ -256,19 +226,19 @@ class Watcher:
         seen: dict[tuple[int, str], int] = {}
         known = seen.get
         events = self._inotify.read(timeout=0)
-        if events and events[-1].mask & _MOVED_FROM:
+        if events and events[-1].mask & MOVED_FROM:
             # its MOVED_TO is queued right behind it
             events += self._inotify.read(timeout=0)
         root_wd = self._web.root.wd
         for wd, mask, _cookie, name in events:
             if name:
                 key = (wd, name)
-                seen[key] = known(key, 0) | (mask if mask & _ISDIR else mask | _PLAIN)
-            elif mask & _OVERFLOW:
+                seen[key] = known(key, 0) | (mask if mask & ISDIR else mask | PLAIN)
+            elif mask & OVERFLOW:
                 overflow = True
-            elif wd == root_wd and mask & (_SELF | _IGNORED):
+            elif wd == root_wd and mask & (SELF | IGNORED):
                 lost = True
-            elif mask & _IGNORED:
+            elif mask & IGNORED:
                 ignored.append(wd)
         for (wd, name), mask in seen.items():
             node = self._watches.get(wd)
@@ -280,10 +250,10 @@ class Watcher:
     def _follow(self, marks: _Marks) -> None:
         """Bring the tree up to date with every directory that came, went or was renamed."""
         for (node, name), mask in marks.items():
-            if not mask & _ISDIR or not (mask & _PLACES or self._lacks_watch(node, name)):
+            if not mask & ISDIR or not (mask & PLACES or self._lacks_watch(node, name)):
                 continue
             # rsync makes its directories in the inbox; one that was moved in came out of an exchange and goes on
-            if node.forest.attached(node) and not (node.forest is self._inbox and mask & _MOVED_TO):
+            if node.forest.attached(node) and not (node.forest is self._inbox and mask & MOVED_TO):
                 node.forest.look(node, name)
 
     def _lacks_watch(self, node: Node, name: bytes) -> bool:
@@ -318,7 +288,7 @@ class Watcher:
             for name, is_dir in names:
                 if is_dir:
                     forest.look_in(node, fd, name)
-                self._found(node, name, Reason.LISTED | (_ISDIR if is_dir else _PLAIN))
+                self._found(node, name, Reason.LISTED | (ISDIR if is_dir else PLAIN))
         except OSError:
             forest.unlooked.add((node, b""))
             return 1
@@ -330,11 +300,11 @@ class Watcher:
         if self._quiet or node.parent is None:
             return
         self._to_list.append(node)
-        self._found(node.parent, node.name, Reason.CREATED | _ISDIR)
+        self._found(node.parent, node.name, Reason.CREATED | ISDIR)
 
     def _moved(self, node: Node) -> None:
         if not self._quiet and node.parent is not None:
-            self._found(node.parent, node.name, Reason.TREE | _ISDIR)
+            self._found(node.parent, node.name, Reason.TREE | ISDIR)
 
     def _found(self, node: Node, name: bytes, bits: int) -> None:
         key = (node, name)
@@ -358,45 +328,13 @@ class Watcher:
             return
         path, kinds = join(node.path, name), mask | found
         if forest is self._inbox:
-            if kinds & _PLAIN and (mask & _MOVED_TO or found) and not _own_corner(path, False):
+            if kinds & PLAIN and (mask & MOVED_TO or found) and not _own_corner(path, False):
                 arrived.append(path)
             return
-        if (kinds & _ISDIR and not self._skipped(path, True)) or (kinds & _PLAIN and not self._skipped(path, False)):
-            reason = self._reason(path, mask) | (found & _REASONS)
+        if (kinds & ISDIR and not self._skipped(path, True)) or (kinds & PLAIN and not self._skipped(path, False)):
+            reason = reason_of(self._root, path, mask) | (found & REASONS)
             if reason:
-                dirty.append(Dirty(path, _REASON[reason]))
-
-    def _reason(self, path: RelPath, mask: int) -> int:
-        reason = 0
-        if mask & _CLOSE_WRITE:
-            reason = _CLOSED
-        if mask & _MOVED_TO:
-            reason |= _MOVED_IN
-        if mask & _ATTRIB:
-            reason |= _TOUCHED
-        if mask & (_DELETE | _MOVED_FROM):
-            reason |= _GONE
-        if mask & _CREATE and not reason & (_CLOSED | _MOVED_IN):
-            reason |= self._created(path) if mask & _PLAIN else _CREATED
-        if mask & _MODIFY and not reason:
-            # a writer at work, or truncate(2), which opens and closes nothing
-            reason = _WRITING
-        return reason
-
-    def _created(self, path: RelPath) -> int:
-        """What a CREATE without a close says. A new file is not complete yet, or was made by link(2)."""
-        try:
-            fd = self._root.open(path, LOOK)
-            try:
-                raw = syscalls.statx_fd(fd)
-            finally:
-                os.close(fd)
-            if not modes.S_ISREG(raw.mode) or raw.nlink > 1:
-                return _CREATED
-            return _CREATED if self._root.is_open_for_writing(path) is False else _WRITING
-        except (OSError, GeorootError) as error:
-            # gone again, or not to be opened: the engine's own look will tell
-            return _GONE if isinstance(error, Missing) or getattr(error, "errno", 0) in GONE else _CREATED
+                dirty.append(Dirty(path, READY[reason]))
 
     def _skipped(self, path: RelPath, is_dir: bool) -> bool:
         return is_state(path) or self._excluded(path, is_dir)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import ROOT, RelPath, beneath
+from sidecar.fs.events import Reason
 from sidecar.fs.root import WebRoot
 from sidecar.fs.walk import walk
-from sidecar.fs.watch import Reason, Watcher
+from sidecar.fs.watch import Watcher
 
 NAMES = ("a", "b", "c")
 EXCLUDED = b"x"
