@@ -284,7 +284,7 @@ def _tasks(
 ) -> dict[str, Coroutine[Any, Any, None]]:
     tasks: dict[str, Coroutine[Any, Any, None]] = {
         "root": node.rooted(),
-        "scan": node.scans(),
+        "scan": node.scan(),
         "poll": node.polling.run(),
         "found": node.find(),
         "watch": node.watch(),
@@ -300,7 +300,7 @@ def _tasks(
 def _looking(node: Node, links: Links) -> dict[str, Coroutine[Any, Any, None]]:
     """What runs in a node that sends and receives nothing."""
     masters = {f"master {region}": link.master.run() for region, link in links.links.items()}
-    return {"scan": node.scans(), "watch": node.watch(), **masters}
+    return {"scan": node.scan(), "watch": node.watch(), **masters}
 
 
 async def _done(errand: Awaitable[None], told: asyncio.Event) -> None:

@@ -103,10 +103,10 @@ class Commands(Decisions):
         if not node.scanned.is_set():
             await until(node.scanned.is_set, within)
             return
-        await until(lambda: not node.scanning, within)
+        await until(lambda: not node.scans.running, within)
         asked = time.monotonic()
         node.scan_soon()
-        await until(lambda: node.scanned_at > asked and not node.scanning, within)
+        await until(lambda: node.scans.ended_at > asked and not node.scans.running, within)
 
     async def pending(self) -> Pending:
         """What each region has not confirmed."""

@@ -32,8 +32,8 @@ from sidecar.engine.options import Options
 from sidecar.engine.patience import Patience
 from sidecar.engine.polling import Polling
 from sidecar.engine.recover import Recovery
-from sidecar.engine.replica import Changed, Dots, Replica, on_disk
-from sidecar.engine.scan import Result, Scanner
+from sidecar.engine.replica import Changed, Dots, Replica
+from sidecar.engine.scans import Scans
 from sidecar.engine.status import HoldKind
 from sidecar.engine.watching import Watching
 from sidecar.fs import durable, grain
@@ -46,11 +46,6 @@ log = structlog.get_logger(__name__)
 
 ROOT_LOOK: Final = 2.0
 """Seconds between two looks at whether the web root is still the one that was opened."""
-HELD_SCAN: Final = 5.0
-"""Seconds between two scans while one is held, so that putting the files back ends it; or longer, where a scan takes
-more than a tenth of that."""
-
-
 MAX_TROUBLES: Final = 10_000
 """Paths of peers that are remembered as not applied, a hundred times what a status lists."""
 
@@ -162,16 +157,6 @@ class Node:
             absorbed=self._woken,
             resolver=self.resolver,
         )
-        self._scanner = Scanner(root, index, self.watcher, self.excluded, self._differs)
-        self.polling = Polling(
-            self.watcher,
-            self._scanner,
-            self.watching,
-            interval=options.poll_interval,
-            network=root.needs_polling() or "",
-            scanning=lambda: self.scanning or not self.scanned.is_set(),
-            missed=self._missed,
-        )
         self.housekeeping = Housekeeping(
             root,
             index,
@@ -182,7 +167,7 @@ class Node:
             now_us=now_us,
             expired=self.holds.look_again,
         )
-        self._scans, finds, self._roots = self.patience = (
+        scans, finds, self._roots = self.patience = (
             Patience("the scan"),
             Patience("what the first scan found"),
             Patience("the look at the web root"),
@@ -204,12 +189,29 @@ class Node:
             ask_anew=self._ask_anew,
             settled=self._woken,
         )
-        self._scan_due = asyncio.Event()
-        self._finding_now = False
-        self.last_scan: Result | None = None
-        self.scanned_at = 0.0
-        """when the last scan ended (monotonic seconds)"""
-        self.scanning = False
+        network = root.needs_polling() or ""
+        self.scans = Scans(
+            root,
+            index,
+            self.watcher,
+            self.watching,
+            self.finds,
+            self.holds,
+            metrics,
+            scans,
+            excluded=self.excluded,
+            pause=self._scan_pause,
+            quiet=bool(network),
+        )
+        self.polling = Polling(
+            self.watcher,
+            self.scans.scanner,
+            self.watching,
+            interval=options.poll_interval,
+            network=network,
+            scanning=lambda: self.scans.running or not self.scanned.is_set(),
+            missed=self.scans.missed,
+        )
         self.scanned = asyncio.Event()
         """the first scan is over"""
         self.going = asyncio.Event()
@@ -242,11 +244,11 @@ class Node:
 
     async def first_scan(self) -> None:
         """Watch, then compare the whole root with the index; what a new index meets is found, not written."""
-        await self._scans.through(self.recover)
-        await self._scans.through(self.finds.doubt)
+        await self.scans.patience.through(self.recover)
+        await self.scans.patience.through(self.finds.doubt)
         self.watcher.watch_inbox()
         self.watching.start()
-        await self._scans.through(lambda: self._scan(finding=self.index.finding))
+        await self.scans.first()
         self.finds.scanned()
         self.scanned.set()
         self._woken()
@@ -264,22 +266,14 @@ class Node:
         await self.scanned.wait()
         await self.finds.run()
 
-    async def scans(self) -> None:
+    async def scan(self) -> None:
         """The first scan, then one whenever events were lost and at every interval."""
         await self.first_scan()
-        while True:
-            try:
-                await asyncio.wait_for(self._scan_due.wait(), self._scan_pause())
-            except TimeoutError:
-                pass
-            self._scan_due.clear()
-            await self._scans.through(lambda: self._scan(finding=False))
+        await self.scans.run()
 
-    def _scan_pause(self) -> float:
-        pause, took = self.options.scan_interval, self.last_scan.seconds if self.last_scan is not None else 0.0
-        if self.polling.network:
-            pause = min(pause, self.polling.pause(took))
-        return min(pause, max(HELD_SCAN, 10 * took)) if HoldKind.SCAN in self.holds.active else pause
+    def _scan_pause(self, took: float) -> float:
+        pause = self.options.scan_interval
+        return min(pause, self.polling.pause(took)) if self.polling.network else pause
 
     async def rooted(self) -> None:
         """Look at the way to the web root for as long as it leads to the one that was opened.
@@ -294,61 +288,7 @@ class Node:
 
     def scan_soon(self) -> None:
         """Events were lost: look at everything."""
-        self._scan_due.set()
-
-    async def _scan(self, finding: bool) -> None:
-        self.scanning = True
-        self._finding_now = finding
-        try:
-            self.last_scan = await self._scanner.scan()
-            await self._caught_up()
-            self._differs(self.last_scan.links)
-            await self._caught_up()
-            self._vanished(self.last_scan.gone)
-        finally:
-            self._finding_now = False
-            self.scanning = False
-        self.scanned_at = time.monotonic()
-        self.metrics.scanned(self.last_scan.seconds)
-        # where scans stand in for events, one that found nothing is no news
-        quiet = bool(self.polling.network) and not self.last_scan.differing
-        (log.debug if quiet else log.info)(
-            "scan done",
-            paths=self.last_scan.files,
-            differing=self.last_scan.differing,
-            seconds=round(self.last_scan.seconds, 3),
-        )
-
-    async def _caught_up(self) -> None:
-        if self._finding_now:
-            await self.finds.take_up_large()
-        else:
-            await self.watching.caught_up()
-
-    def _vanished(self, gone: list[RelPath]) -> None:
-        """What a scan did not find was deleted, unless it is most of the tree: then somebody is asked first."""
-        if not self.holds.scan(gone, sum(1 + self._live_beneath(path) for path in gone)):
-            self._differs(gone)
-
-    def _missed(self, gone: list[RelPath]) -> None:
-        """The same where only some directories were looked at: what may be held is for a whole scan to say."""
-        count = sum(1 + self._live_beneath(path) for path in gone)
-        if HoldKind.SCAN in self.holds.active or self.holds.is_much(count):
-            self.scan_soon()
-        else:
-            self._differs(gone)
-
-    def _live_beneath(self, path: RelPath) -> int:
-        row = self.index.get(path)
-        if row is None or row.stat is None or row.stat.kind is not Kind.DIR:
-            return 0
-        return len(on_disk(self.index.beneath(path)))
-
-    def _differs(self, paths: list[RelPath]) -> None:
-        if not self._finding_now:
-            self.watching.mark(paths)
-            return
-        self.finds.take_up(paths)
+        self.scans.soon()
 
     @property
     def uid_mismatch(self) -> str:

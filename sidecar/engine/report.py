@@ -94,15 +94,15 @@ class Reporter:
         if self.draining:
             return NodeState.DRAINING
         if not self._node.scanned.is_set():
-            return NodeState.SCANNING if self._node.scanning else NodeState.STARTING
+            return NodeState.SCANNING if self._node.scans.running else NodeState.STARTING
         return NodeState.RUNNING if self._node.me.found_done else NodeState.FINDING
 
     def _scan(self) -> ScanStatus:
-        last, at = self._node.last_scan, self._node.scanned_at
+        last, at = self._node.scans.last, self._node.scans.ended_at
         if last is None:
-            return ScanStatus(self._node.scanning, -1.0, 0.0, 0, 0, 0)
+            return ScanStatus(self._node.scans.running, -1.0, 0.0, 0, 0, 0)
         age = time.monotonic() - at
-        return ScanStatus(self._node.scanning, age, last.seconds, last.files, last.differing, last.special)
+        return ScanStatus(self._node.scans.running, age, last.seconds, last.files, last.differing, last.special)
 
     def _watch(self) -> WatchStatus:
         watcher, watching, polling = self._node.watcher, self._node.watching, self._node.polling

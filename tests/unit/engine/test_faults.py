@@ -101,10 +101,10 @@ def test_a_scan_forgets_what_is_excluded_when_the_index_can_be_written(
     node = start()
     Path(node.root.path, "page").write_text("mine")
     node.watching.absorb([PAGE])
-    monkeypatch.setattr(node._scanner, "_excluded", lambda path, is_dir: path == PAGE)
+    monkeypatch.setattr(node.scans.scanner, "_excluded", lambda path, is_dir: path == PAGE)
     broken = Broken(node.index.remove, error)
     monkeypatch.setattr(node.index, "remove", broken)
-    asyncio.run(outlived(node, node.scans(), broken, lambda: node.index.get(PAGE) is None))
+    asyncio.run(outlived(node, node.scan(), broken, lambda: node.index.get(PAGE) is None))
 
 
 @pytest.mark.parametrize("error", FULL[:2])
@@ -113,7 +113,7 @@ def test_a_first_scan_waits_for_the_index(start: Starter, monkeypatch: pytest.Mo
     Path(node.root.path, "page").write_text("mine")
     broken = Broken(node.index.put, error)
     monkeypatch.setattr(node.index, "put", broken)
-    asyncio.run(outlived(node, node.scans(), broken, node.scanned.is_set))
+    asyncio.run(outlived(node, node.scan(), broken, node.scanned.is_set))
     assert node.index.get(PAGE) is not None
 
 
@@ -133,7 +133,7 @@ def test_what_a_kill_interrupted_waits_for_space_at_the_start(
     assert node.index.intents()
     broken = Broken(node._recovery._keep_what_came_out, error)
     monkeypatch.setattr(node._recovery, "_keep_what_came_out", broken)
-    asyncio.run(outlived(node, node.scans(), broken, node.scanned.is_set))
+    asyncio.run(outlived(node, node.scan(), broken, node.scanned.is_set))
     assert [] == node.index.intents()
 
 

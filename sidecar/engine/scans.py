@@ -1,0 +1,148 @@
+"""When the whole web root is scanned, and what becomes of what a scan finds."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from sidecar.core.entry import Kind
+from sidecar.core.paths import RelPath
+from sidecar.engine.finds import Finds
+from sidecar.engine.holds import Holds
+from sidecar.engine.patience import Patience
+from sidecar.engine.replica import on_disk
+from sidecar.engine.scan import Result, Scanner
+from sidecar.engine.status import HoldKind
+from sidecar.engine.watching import Watching
+from sidecar.fs.root import WebRoot
+from sidecar.fs.watch import Watcher
+from sidecar.index.store import Index
+from sidecar.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+HELD_SCAN: Final = 5.0
+"""Seconds between two scans while one is held, so that putting the files back ends it; or longer, where a scan takes
+more than a tenth of that."""
+
+
+class Scans:
+    """Scans when it is asked to and at every interval; what differs is absorbed, what is gone may be held.
+
+    Args:
+        finds: takes up what the first scan of a new index finds.
+        patience: what waits for space waits in it.
+        pause: seconds until the next scan, after one that took so many.
+        quiet: a scan that found nothing is no news, because scans stand in for events here.
+    """
+
+    def __init__(
+        self,
+        root: WebRoot,
+        index: Index,
+        watcher: Watcher,
+        watching: Watching,
+        finds: Finds,
+        holds: Holds,
+        metrics: Metrics,
+        patience: Patience,
+        *,
+        excluded: Callable[[RelPath, bool], bool],
+        pause: Callable[[float], float],
+        quiet: bool,
+    ) -> None:
+        self._index = index
+        self._watching = watching
+        self._finds = finds
+        self._holds = holds
+        self._metrics = metrics
+        self._pause = pause
+        self._quiet = quiet
+        self._due = asyncio.Event()
+        self._finding = False
+        self.patience = patience
+        self.scanner = Scanner(root, index, watcher, excluded, self._differs)
+        self.running = False
+        self.last: Result | None = None
+        self.ended_at = 0.0
+        """when the last scan ended (monotonic seconds)"""
+
+    def soon(self) -> None:
+        """Look at everything, now or after the scan that is running."""
+        self._due.set()
+
+    async def first(self) -> None:
+        """Scan once; what a new index meets, or what differs after a power loss, is found, not written."""
+        await self.patience.through(lambda: self._scan(finding=self._index.finding))
+
+    async def run(self) -> None:
+        """Scan whenever it is due, for ever."""
+        while True:
+            try:
+                await asyncio.wait_for(self._due.wait(), self._until_next())
+            except TimeoutError:
+                pass
+            self._due.clear()
+            await self.patience.through(lambda: self._scan(finding=False))
+
+    def _until_next(self) -> float:
+        took = self.last.seconds if self.last is not None else 0.0
+        pause = self._pause(took)
+        return min(pause, max(HELD_SCAN, 10 * took)) if HoldKind.SCAN in self._holds.active else pause
+
+    async def _scan(self, *, finding: bool) -> None:
+        self.running = True
+        self._finding = finding
+        try:
+            self.last = await self.scanner.scan()
+            await self._caught_up()
+            self._differs(self.last.links)
+            await self._caught_up()
+            self._vanished(self.last.gone)
+        finally:
+            self._finding = False
+            self.running = False
+        self.ended_at = time.monotonic()
+        self._metrics.scanned(self.last.seconds)
+        (log.debug if self._quiet and not self.last.differing else log.info)(
+            "scan done",
+            paths=self.last.files,
+            differing=self.last.differing,
+            seconds=round(self.last.seconds, 3),
+        )
+
+    async def _caught_up(self) -> None:
+        if self._finding:
+            await self._finds.take_up_large()
+        else:
+            await self._watching.caught_up()
+
+    def _differs(self, paths: list[RelPath]) -> None:
+        if self._finding:
+            self._finds.take_up(paths)
+        else:
+            self._watching.mark(paths)
+
+    def _vanished(self, gone: list[RelPath]) -> None:
+        """What a scan did not find was deleted, unless it is most of the tree: then somebody is asked first."""
+        if not self._holds.scan(gone, self._count(gone)):
+            self._differs(gone)
+
+    def missed(self, gone: list[RelPath]) -> None:
+        """The same where only some directories were looked at: what may be held is for a whole scan to say."""
+        if HoldKind.SCAN in self._holds.active or self._holds.is_much(self._count(gone)):
+            self.soon()
+        else:
+            self._differs(gone)
+
+    def _count(self, gone: list[RelPath]) -> int:
+        """How many paths these are, with what lay beneath them."""
+        return sum(1 + self._live_beneath(path) for path in gone)
+
+    def _live_beneath(self, path: RelPath) -> int:
+        row = self._index.get(path)
+        if row is None or row.stat is None or row.stat.kind is not Kind.DIR:
+            return 0
+        return len(on_disk(self._index.beneath(path)))
