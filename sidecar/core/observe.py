@@ -7,7 +7,8 @@ from sidecar.core import version as versions
 from sidecar.core.entry import Dot, Flag, Head, Kind, Row, Stat, marked
 
 RACY_NS: Final = 20_000_000
-"""Kernels before 6.13 stamp files with the time of the last tick: two writes within one look alike."""
+"""Kernels before 6.13 stamp files with the time of the last tick, 1 to 10 ms apart: two writes within one look
+alike."""
 RACY_WHOLE_SECONDS_NS: Final = 2_000_000_000
 """The same where the file system keeps whole seconds."""
 

@@ -206,10 +206,10 @@ class RootDisk:
         if out is None:
             return apply.place(self._root, staged, path, head.mode, head.mtime_ns)
         done = apply.exchange(self._root, staged, path, out.stat, head.mode, head.mtime_ns)
-        if done.out is None or not done.out.was(out.stat):
+        if not done.out.was(out.stat):
             # a local writer was faster, or still writes: give it back and look again
             apply.undo_exchange(self._root, staged, path, done.placed)
-            if done.out is not None and done.out.still_open:
+            if done.out.still_open:
                 raise InUse(path)
             raise Surprise
         if Kind.DIR in (out.stat.kind, head.kind):

@@ -24,8 +24,7 @@ async def forget_missing(index: Index, replica: Replica, gone: Iterable[RelPath]
     missing = [row.path for path in gone for row in _known(index, path) if _is_missing(replica, row)]
     for start in range(0, len(missing), AT_ONCE):
         with index.transaction():
-            for peer in index.peers():
-                index.set_cursor(peer.region, peer.node, peer.epoch, 0)
+            index.ask_anew()
             for path in missing[start : start + AT_ONCE]:
                 index.remove(path)
         await asyncio.sleep(0)

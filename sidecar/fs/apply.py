@@ -16,7 +16,7 @@ from sidecar.fs import step
 from sidecar.fs.faults import Missing, NotEmpty, Occupied, Special, Surprise, Unstaged, about
 from sidecar.fs.lease import open_for_writing
 from sidecar.fs.root import WebRoot
-from sidecar.fs.stage import Staged, drop, stage_symlink
+from sidecar.fs.stage import Staged
 from sidecar.fs.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE
 from sidecar.fs.tree import GONE, LOOK, READ, same, same_after_rename, stat_fd
 
@@ -38,10 +38,10 @@ class Out(msgspec.Struct, frozen=True):
 
 
 class Exchanged(msgspec.Struct, frozen=True):
-    """The stat of what was placed, by its own descriptor, and what came out (`None`: nothing was there)."""
+    """The stat of what was placed, by its own descriptor, and what came out."""
 
     placed: Stat
-    out: Out | None
+    out: Out
 
 
 def place(root: WebRoot, staged: Staged, path: RelPath, mode: int, mtime_ns: int, within: Staged | None = None) -> Stat:
@@ -129,21 +129,6 @@ def make_dir(root: WebRoot, path: RelPath, mode: int, within: Staged | None = No
             return stat
         finally:
             os.close(fd)
-
-
-def make_symlink(root: WebRoot, path: RelPath, target: bytes, mtime_ns: int, expected: Stat | None) -> Exchanged:
-    """A symlink appears at a new path (`expected` is `None`) or takes the place of what lies there.
-
-    Races and errors are those of `place` and `exchange`.
-    """
-    staged = stage_symlink(root, target)
-    try:
-        if expected is None:
-            return Exchanged(place(root, staged, path, 0, mtime_ns), None)
-        return exchange(root, staged, path, expected, 0, mtime_ns)
-    except BaseException:
-        drop(root.inbox, staged.name)
-        raise
 
 
 def remove_dir(root: WebRoot, path: RelPath) -> None:

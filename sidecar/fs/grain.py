@@ -3,13 +3,12 @@
 import os
 from typing import Final
 
+from sidecar.core.observe import RACY_NS, RACY_WHOLE_SECONDS_NS
 from sidecar.fs.faults import NoSpace, about
 from sidecar.fs.root import MADE, WebRoot
 
 TRIALS: Final = 64
-COARSE_NS: Final = 20_000_000
-"""Older kernels stamp with the time of the last tick, 1 to 10 ms apart."""
-WHOLE_SECONDS_NS: Final = 2_000_000_000
+"""Writes whose times are looked at: a clock that moves with each of them tells every two changes apart."""
 
 
 def clock_grain_ns(root: WebRoot) -> int:
@@ -23,7 +22,7 @@ def clock_grain_ns(root: WebRoot) -> int:
     try:
         return _tried(root)
     except NoSpace:
-        return COARSE_NS
+        return RACY_NS
 
 
 def _tried(root: WebRoot) -> int:
@@ -37,8 +36,8 @@ def _tried(root: WebRoot) -> int:
             with root.inbox.directory(MADE) as directory:
                 os.unlink(b".grain", dir_fd=directory)
     if all(at % 1_000_000_000 == 0 for at in seen):
-        return WHOLE_SECONDS_NS
-    return 0 if len(set(seen)) == TRIALS else COARSE_NS
+        return RACY_WHOLE_SECONDS_NS
+    return 0 if len(set(seen)) == TRIALS else RACY_NS
 
 
 def _changed(fd: int) -> int:

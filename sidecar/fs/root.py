@@ -106,10 +106,6 @@ class WebRoot(Tree):
         hint = "mount the right one there and start the sidecar again"
         return EnvironmentFault(f"web root {self.path}", "was moved, deleted or replaced", hint)
 
-    def is_empty(self) -> bool:
-        """Is nothing in the web root but the sidecar's own directory?"""
-        return all(os.fsencode(name) == b".sidecar" for name in os.listdir(self.fd))
-
     def owner(self, path: RelPath) -> int | None:
         """The UID that owns `path`, to tell a web server that runs under another; `None`: nothing there."""
         stat = self.lstat(path)

@@ -1,6 +1,6 @@
 """One row a path."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -149,10 +149,6 @@ class Rows(Table):
         return self._db.seq
 
     # -- what only the index answers
-
-    def get_many(self, paths: Iterable[RelPath]) -> dict[RelPath, Row]:
-        """The rows of those paths that have one."""
-        return {path: row for path in paths if (row := self.get(path)) is not None}
 
     def flagged(self, flag: Flag, limit: int = -1) -> list[Row]:
         """The rows with any of the marks in `flag`; at most `limit`, -1: all."""

@@ -67,14 +67,14 @@ class Sshd:
         self._delays = delays
         self._changed = changed
         self._config = os.path.join(options.run_dir, "sshd_config")
-        self._listening = asyncio.Event()
+        self._listening = False
         with open(self._config, "w", encoding="utf-8") as file:
             file.write(_config(options, keys))
 
     @property
     def listening(self) -> bool:
         """Does it take connections?"""
-        return self._listening.is_set()
+        return self._listening
 
     async def check(self) -> None:
         """Let sshd look at its configuration and keys.
@@ -93,10 +93,6 @@ class Sshd:
         if status:
             problem = said.last_line or f"exit {status}"
             raise EnvironmentFault(SSHD, problem, "OpenSSH 9.8 or newer is needed, as in the image")
-
-    async def wait_listening(self) -> None:
-        """Returns when it takes connections."""
-        await self._listening.wait()
 
     async def run(self) -> None:
         """Keep it running until cancelled.
@@ -126,14 +122,14 @@ class Sshd:
             return self.listening, said.last_line or f"exit {child.returncode}"
         finally:
             drained.cancel()
-            self._listening.clear()
+            self._listening = False
             await asyncio.shield(child.stop(_GRACE))
             child.let_go()
 
     def _line(self, line: str) -> None:
         if line.startswith("Server listening on "):
             if not self.listening:
-                self._listening.set()
+                self._listening = True
                 self._changed(True, "")
             log.info("sshd", said=line)
         elif _WARNING.search(line):

@@ -26,11 +26,6 @@ def lose_index(state: Path) -> None:
         (state / name).unlink(missing_ok=True)
 
 
-def lose_cursors(state: Path) -> None:
-    """The index does not know any more what it settled of its peers."""
-    _run(state, "UPDATE peers SET cursor = 0")
-
-
 def lose_peers(state: Path) -> None:
     """The index knows no peer any more."""
     _run(state, "DELETE FROM peers")

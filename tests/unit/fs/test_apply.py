@@ -123,7 +123,7 @@ def test_an_exchange_shows_the_new_and_hands_out_the_old(site: Site) -> None:
     content, done = exchanged(site, path)
     assert "new" == site.read("a/f")
     assert here(site, path) == done.placed
-    assert done.out is not None and done.out.was(before)
+    assert done.out.was(before)
     assert b"old" == site.root.inbox.read(content.name)
 
 
@@ -167,7 +167,7 @@ def test_what_a_writer_replaced_just_before_the_exchange_comes_out_and_is_told(
     site.write("edit", "local edit")
     just_before(monkeypatch, lambda: os.rename(site.html / "edit", site.html / "f"))
     done = apply.exchange(site.root, content, path, before, 0o644, WHEN)
-    assert done.out is not None and not done.out.was(before)
+    assert not done.out.was(before)
     back = apply.undo_exchange(site.root, content, path, done.placed)
     assert "local edit" == site.read("f")
     assert back == here(site, path)
@@ -181,7 +181,7 @@ def test_what_was_written_in_place_just_before_the_exchange_is_told(
     before, content = here(site, path), staged(site)
     just_before(monkeypatch, lambda: (site.html / "f").write_text("edit"))
     done = apply.exchange(site.root, content, path, before, 0o644, WHEN)
-    assert done.out is not None and not done.out.was(before)
+    assert not done.out.was(before)
 
 
 def test_what_comes_out_while_a_writer_has_it_open_is_still_open(site: Site) -> None:
@@ -189,7 +189,7 @@ def test_what_comes_out_while_a_writer_has_it_open_is_still_open(site: Site) -> 
     before = here(site, path)
     with open(site.html / "f", "a"):
         content, done = exchanged(site, path)
-    assert done.out is not None and done.out.still_open is True and not done.out.was(before)
+    assert done.out.still_open is True and not done.out.was(before)
     assert b"old" == site.root.inbox.read(content.name)
 
 
@@ -220,33 +220,28 @@ def test_a_fifo_that_comes_out_is_handed_out_as_unknown(site: Site, monkeypatch:
     os.mkfifo(site.html / "fifo")
     just_before(monkeypatch, lambda: os.rename(site.html / "fifo", site.html / "f"))
     done = apply.exchange(site.root, content, path, before, 0o644, WHEN)
-    assert done.out is not None and done.out.stat is None and not done.out.was(before)
+    assert done.out.stat is None and not done.out.was(before)
     assert apply.undo_exchange(site.root, content, path, done.placed) is None
 
 
 def test_a_file_becomes_a_symlink_in_one_step(site: Site) -> None:
     path = site.write("f", "old")
-    done = apply.make_symlink(site.root, path, b"elsewhere", WHEN, here(site, path))
+    link = stage.stage_symlink(site.root, b"elsewhere")
+    done = apply.exchange(site.root, link, path, here(site, path), 0, WHEN)
     assert (Kind.SYMLINK, b"elsewhere", WHEN) == (done.placed.kind, done.placed.target, done.placed.mtime_ns)
     assert done.placed == here(site, path)
-    assert done.out is not None and b"old" == site.root.inbox.read(done.out.name)
+    assert b"old" == site.root.inbox.read(done.out.name)
 
 
 def test_a_symlink_is_swapped_and_its_old_target_is_untouched(site: Site) -> None:
     site.write("releases/1/page", "one")
-    first = apply.make_symlink(site.root, RelPath(b"current"), b"releases/1", WHEN, None)
-    assert first.out is None and "one" == site.read("current/page")
+    current = RelPath(b"current")
+    first = apply.place(site.root, stage.stage_symlink(site.root, b"releases/1"), current, 0, WHEN)
+    assert "one" == site.read("current/page")
     site.write("releases/2/page", "two")
-    second = apply.make_symlink(site.root, RelPath(b"current"), b"releases/2", WHEN + 1, first.placed)
+    second = apply.exchange(site.root, stage.stage_symlink(site.root, b"releases/2"), current, first, 0, WHEN + 1)
     assert "two" == site.read("current/page")
-    assert second.out is not None and second.out.was(first.placed)
-
-
-def test_a_symlink_that_cannot_be_placed_leaves_nothing_behind(site: Site) -> None:
-    path = site.write("f")
-    with pytest.raises(Occupied):
-        apply.make_symlink(site.root, path, b"t", WHEN, None)
-    assert [] == [name for name, stat in stage.leftovers(site.root) if stat.kind is not Kind.DIR]
+    assert second.out.was(first)
 
 
 def test_a_full_directory_becomes_a_file_and_comes_out_whole(site: Site) -> None:
@@ -256,7 +251,7 @@ def test_a_full_directory_becomes_a_file_and_comes_out_whole(site: Site) -> None
     before = here(site, path)
     content, done = exchanged(site, path)
     assert "new" == site.read("d")
-    assert done.out is not None and done.out.was(before)
+    assert done.out.was(before)
     assert b"1" == site.root.inbox.read(RelPath(content.name + b"/x/one"))
 
 
@@ -270,7 +265,7 @@ def test_a_symlink_becomes_a_filled_directory_in_one_step(site: Site) -> None:
     assert "new" == site.read("current/css/site.css")
     assert stat == here(site, b"current/css/site.css")
     assert (Kind.DIR, 0o755) == (done.placed.kind, done.placed.mode)
-    assert done.out is not None and done.out.was(before)
+    assert done.out.was(before)
 
 
 def test_a_directory_is_made_with_any_mode(site: Site) -> None:

@@ -74,11 +74,6 @@ def test_rows_written_counts_every_write_and_nothing_else(index: Index) -> None:
     assert 3 == index.rows_written
 
 
-def test_get_many_leaves_out_what_has_no_row(index: Index) -> None:
-    put = index.put(row(b"a"))
-    assert {A: put} == index.get_many([A, B])
-
-
 @pytest.mark.parametrize(
     ("sql", "arguments"),
     [
