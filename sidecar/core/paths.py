@@ -47,6 +47,11 @@ def depth(path: RelPath) -> int:
     return path.count(b"/")
 
 
+def shown(path: bytes) -> str:
+    """A path of any bytes, for people."""
+    return path.decode("utf-8", "backslashreplace")
+
+
 def is_state(path: RelPath) -> bool:
     """Is this the sidecar's own directory at the top of the root, or in it? It is never replicated."""
     return path == STATE_NAME or path.startswith(STATE_NAME + b"/")

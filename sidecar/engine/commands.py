@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Stat
-from sidecar.core.paths import RelPath
+from sidecar.core.paths import RelPath, shown
 from sidecar.engine import restore
-from sidecar.engine.decisions import LOOK, Decisions, path_in_root, shown, until
+from sidecar.engine.decisions import LOOK, Decisions, path_in_root, until
 from sidecar.engine.links import Link
 from sidecar.engine.orders import (
     LISTED,

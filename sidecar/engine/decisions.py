@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sidecar.core.found import Prefer
-from sidecar.core.paths import ROOT, RelPath, checked
+from sidecar.core.paths import ROOT, RelPath, checked, shown
 from sidecar.engine.assertion import Assertion
 from sidecar.engine.links import Link, Links
 from sidecar.engine.node import Node
@@ -154,8 +154,3 @@ def path_in_root(raw: bytes) -> RelPath:
         return checked(raw.strip(b"/"))
     except ProtocolViolation:
         raise NeedsHelp(f"{shown(raw)!r} is no path in the web root", "write it relative to the web root") from None
-
-
-def shown(path: bytes) -> str:
-    """A path of any bytes, for people."""
-    return path.decode("utf-8", "backslashreplace")

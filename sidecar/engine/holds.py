@@ -52,7 +52,7 @@ class Hold:
             case HoldKind.TRASH:
                 return f"{self.paths} replacements{self._of} would make the trash of this hour larger than trash_max"
             case HoldKind.ASSERT:
-                where = f" of {self.beneath.decode('utf-8', 'backslashreplace')}" if self.beneath else ""
+                where = f" of {paths.shown(self.beneath)}" if self.beneath else ""
                 deleted = f", {self.gone} that are gone here be deleted there" if self.gone else ""
                 return f"{self.paths} paths{where} are to win in every region as they are here{deleted}"
 

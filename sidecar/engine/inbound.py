@@ -37,6 +37,7 @@ from sidecar.core.paths import RelPath
 from sidecar.core.ports import Staged
 from sidecar.engine.answering import Answerer
 from sidecar.engine.comparing import OtherWay, Way, both
+from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard
 from sidecar.engine.identity import Identity
 from sidecar.engine.land import Lander
 from sidecar.engine.landed import Landed
@@ -48,8 +49,6 @@ from sidecar.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-SILENCE: Final = 20.0
-"""Seconds without a frame after which the link counts as cut."""
 MAX_UNANSWERED: Final = 65_536
 """Entries of batches that were not answered: four times what a sender leaves so in all its lanes."""
 MAX_STAGING: Final = 256
@@ -228,9 +227,8 @@ class Inbound:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(5.0)
-            if time.monotonic() - self.heard_at > SILENCE:
-                raise Retryable(f"{self._region} has been silent for {SILENCE:.0f} s")
+            await asyncio.sleep(HEARTBEAT)
+            check_heard(self._region, self.heard_at, time.monotonic())
             self._say(Ping(self._me.index.max_seq(), self._cursor, self._me.now_us()))
 
     # -- landing

@@ -36,6 +36,7 @@ from sidecar.core.paths import RelPath
 from sidecar.engine.asking import Asking
 from sidecar.engine.comparing import Comparer, OtherWay, Way, both
 from sidecar.engine.delivery import Delivery
+from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard
 from sidecar.engine.identity import Identity
 from sidecar.engine.replica import Changed
 from sidecar.errors import Retryable
@@ -54,9 +55,6 @@ PAGE: Final = 2000
 """Rows read from the index at a time."""
 LINGER: Final = 1.0
 """Seconds until a row that was learned from one peer is offered to the others: mostly they have heard of it by then."""
-HEARTBEAT: Final = 5.0
-SILENCE: Final = 20.0
-"""Seconds without a frame after which the link counts as cut."""
 _SILENT: Final = Flag.FOUND | Flag.HELD
 
 
@@ -272,8 +270,7 @@ class Outbound:
         said, at = -1, 0.0
         while True:
             now = time.monotonic()
-            if now - self.heard_at > SILENCE:
-                raise Retryable(f"{self._region} has been silent for {SILENCE:.0f} s")
+            check_heard(self._region, self.heard_at, now)
             if now - at >= HEARTBEAT or box.cursor != said:
                 said, at = box.cursor, now
                 self.tell(said)

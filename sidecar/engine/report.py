@@ -7,7 +7,7 @@ from typing import Final
 from sidecar.core.compare import BUCKETS
 from sidecar.core.entry import Kind, Row
 from sidecar.core.frames import PROTOCOL, Lane
-from sidecar.core.paths import RelPath
+from sidecar.core.paths import shown
 from sidecar.engine.links import Link, Links
 from sidecar.engine.node import Node, now_us
 from sidecar.engine.status import (
@@ -174,13 +174,13 @@ class Reporter:
 
     def _problems(self) -> list[PathProblem]:
         watching = self._node.watching
-        found = [PathProblem(_shown(path), trouble.why, trouble.hint) for path, trouble in watching.unreadable()]
-        found += [PathProblem(_shown(path), "not applied", hint) for path, hint in self._node.troubles.items()]
-        found += [PathProblem(_shown(path), *DAMAGED) for path in self._node.checksum.still_damaged()]
+        found = [PathProblem(shown(path), trouble.why, trouble.hint) for path, trouble in watching.unreadable()]
+        found += [PathProblem(shown(path), "not applied", hint) for path, hint in self._node.troubles.items()]
+        found += [PathProblem(shown(path), *DAMAGED) for path in self._node.checksum.still_damaged()]
         for link in self._links.links.values():
             if link.outbound is not None:
                 there = link.outbound.problems.items()
-                found += [PathProblem(_shown(p), "not applied there", hint, link.peer.region) for p, hint in there]
+                found += [PathProblem(shown(p), "not applied there", hint, link.peer.region) for p, hint in there]
         return found
 
     def _warnings(self) -> list[str]:
@@ -231,7 +231,3 @@ class Reporter:
 
 def _written(row: Row) -> int:
     return max((head.dot.counter for head in row.version.heads), default=now_us())
-
-
-def _shown(path: RelPath) -> str:
-    return path.decode("utf-8", "backslashreplace")

@@ -60,23 +60,23 @@ class Restorer:
             except Surprise:
                 continue
             except Missing:
-                raise NeedsHelp(f"{_shown(wanted.path)}: its bytes are gone", "see `sidecar trash`") from None
+                raise NeedsHelp(f"{paths.shown(wanted.path)}: its bytes are gone", "see `sidecar trash`") from None
             except (InUse, NotEmpty):
                 break
             except Unreachable as error:
-                raise NeedsHelp(f"{_shown(wanted.path)}: {error.why}", error.hint) from error
+                raise NeedsHelp(f"{paths.shown(wanted.path)}: {error.why}", error.hint) from error
             except DiskFull:
-                raise NeedsHelp(f"{_shown(wanted.path)}: no space left", "free space on the volume") from None
+                raise NeedsHelp(f"{paths.shown(wanted.path)}: no space left", "free space on the volume") from None
             else:
                 return
-        raise Retryable(f"{_shown(wanted.path)} is being written just now: try again")
+        raise Retryable(f"{paths.shown(wanted.path)} is being written just now: try again")
 
     def _once(self, wanted: Wanted) -> None:
         lander, path, stat = self._lander(), wanted.path, wanted.stat
         row = lander.absorber.refresh(path)
         is_dir = row.stat is not None and row.stat.kind is Kind.DIR
         if is_dir and stat.kind is not Kind.DIR:
-            raise NeedsHelp(f"{_shown(path)}: a directory lies there", "move it away first")
+            raise NeedsHelp(f"{paths.shown(path)}: a directory lies there", "move it away first")
         lander.directories_above(path)
         replica = lander.replica
         head = self.head(wanted)
@@ -146,7 +146,3 @@ def _there(found: Iterable[Trashed | None]) -> list[Trashed]:
 def _is_live(index: Index, path: RelPath) -> bool:
     row = index.get(path)
     return row is not None and row.stat is not None
-
-
-def _shown(path: RelPath) -> str:
-    return path.decode("utf-8", "backslashreplace")

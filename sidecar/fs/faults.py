@@ -21,20 +21,20 @@ import os
 from types import TracebackType
 from typing import Final
 
+from sidecar.core import paths
 from sidecar.core.entry import Stat
 from sidecar.errors import GeorootError, NeedsHelp, Retryable
 
 
-def shown(path: bytes) -> str:
-    """A path of any bytes, for a message."""
-    return path.decode("utf-8", "backslashreplace") or "the web root"
+def _name(path: bytes) -> str:
+    return paths.shown(path) or "the web root"
 
 
 class Raced(Retryable):
     """The path is not, or no longer, as it was expected."""
 
     def __init__(self, path: bytes, problem: str) -> None:
-        super().__init__(f"{shown(path)}: {problem}")
+        super().__init__(f"{_name(path)}: {problem}")
         self.path: Final = path
 
 
@@ -85,7 +85,7 @@ class Denied(NeedsHelp):
     """The system refused this path; everything else goes on."""
 
     def __init__(self, path: bytes, number: int) -> None:
-        super().__init__(f"{shown(path)}: {os.strerror(number)}", _HINTS.get(number, "look at the file system"))
+        super().__init__(f"{_name(path)}: {os.strerror(number)}", _HINTS.get(number, "look at the file system"))
         self.path: Final = path
         self.errno: Final = number
 
@@ -94,7 +94,7 @@ class Special(NeedsHelp):
     """A FIFO, a socket or a device."""
 
     def __init__(self, path: bytes) -> None:
-        super().__init__(f"{shown(path)}: is a FIFO, a socket or a device", "such files are not replicated")
+        super().__init__(f"{_name(path)}: is a FIFO, a socket or a device", "such files are not replicated")
         self.path: Final = path
 
 
@@ -102,7 +102,7 @@ class NoSpace(NeedsHelp):
     """The disk or the quota is full."""
 
     def __init__(self, path: bytes) -> None:
-        super().__init__(f"{shown(path)}: no space left", "free space or raise the quota of the volume")
+        super().__init__(f"{_name(path)}: no space left", "free space or raise the quota of the volume")
         self.path: Final = path
 
 
@@ -110,7 +110,7 @@ class ReadOnly(NeedsHelp):
     """The file system takes no writes."""
 
     def __init__(self, path: bytes) -> None:
-        super().__init__(f"{shown(path)}: the file system is read-only", "mount the volume read-write; look for errors")
+        super().__init__(f"{_name(path)}: the file system is read-only", "mount the volume read-write; look for errors")
         self.path: Final = path
 
 

@@ -31,6 +31,7 @@ from sidecar.core.frames import (
 from sidecar.core.outbox import Item, Outbox, Plan, Planned
 from sidecar.core.paths import RelPath
 from sidecar.engine.comparing import Way
+from sidecar.engine.heartbeat import HEARTBEAT
 from sidecar.engine.outbound import sendable
 from sidecar.engine.replica import Changed
 from sidecar.errors import Retryable
@@ -46,7 +47,6 @@ WINDOW: Final = 3
 ENTRIES: Final = 4
 PAGE: Final = 3
 LINGER: Final = 1.0
-HEARTBEAT: Final = 5.0
 
 
 @dataclasses.dataclass(slots=True)
