@@ -1,17 +1,21 @@
 """Exit codes: how each end of a command looks from outside."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
 
-from sidecar.cli import exits
+from sidecar.cli import commands, exits
 from sidecar.cli.text import plain, say
 from sidecar.errors import ConfigError, EnvironmentFault, GeorootError, NeedsHelp, ProtocolViolation, Retryable
 from tests.unit.cli.conftest import Sidecar
+
+README = Path(__file__).parents[3] / "README.md"
 
 
 def failing(error: BaseException) -> Callable[[], int]:
@@ -90,7 +94,14 @@ def test_help_names_every_exit_code(sidecar: Sidecar) -> None:
 
 def test_help_lists_every_command(sidecar: Sidecar) -> None:
     said = sidecar("-h").out
-    assert all(f"\n  {command} " in said for command in ("run", "status", "keygen", "healthcheck"))
+    assert [] == [command for command in commands.sidecar.commands if f"\n  {command} " not in said]
+
+
+def test_the_readme_names_every_command_and_every_exit_code() -> None:
+    named, _, rest = README.read_text("utf-8").partition("## Commands and addresses")[2].partition("Exit codes:")
+    assert [] == [name for name in commands.sidecar.commands if not re.search(rf"`(sidecar )?{name}\b", named)]
+    codes = re.findall(r"(?:^ |,\s)(\d+) ", rest.partition("Over HTTP")[0])
+    assert list(exits.CODES) == [int(code) for code in codes]
 
 
 def test_without_a_command_there_is_help_and_a_failure(sidecar: Sidecar) -> None:

@@ -1,6 +1,8 @@
 """/metrics: what Prometheus reads."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ from sidecar.web.gauges import families
 from tests.unit.web.conftest import Opener
 from tests.unit.web.fakes import AMS, CUT, HELD, WELL, FakeNode, but
 
+DOCS = Path(__file__).parents[3] / "docs" / "metrics.md"
 NOW = 1_764_000_000.0
 SCANNED = NOW - WELL.scan.age
 
@@ -102,6 +105,15 @@ async def test_the_text_holds_what_is_counted_and_what_is_seen(visit: Opener, ac
     assert 0 == found['georoot_peer_up{peer="nyc"}']
     names = [metric.name for metric in metrics]
     assert len(set(names)) == len(names)
+
+
+def test_every_metric_is_documented() -> None:
+    told = re.findall(r"^\| `(georoot_\w+)` \|.*\| (.+) \|$", DOCS.read_text("utf-8"), re.MULTILINE)
+    peers = (msgspec.structs.replace(AMS, protocol=1),)
+    known = [*families(but(peers=peers), NOW), *FakeNode().metrics.registry.collect()]
+    endings = {"counter": "_total", "info": "_info"}
+    assert {(one.name + endings.get(one.type, ""), one.documentation) for one in known} == set(told)
+    assert len(told) == len(known)
 
 
 async def test_names_are_as_prometheus_wants_them(visit: Opener) -> None:
