@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from typing import Final
 
 import click
 import msgspec
@@ -11,7 +12,7 @@ from sidecar.cli import ask
 from sidecar.cli.text import path_of, plain, pour, say
 from sidecar.engine.orders import ConflictItem, Conflicts, Take
 
-_SHORT = 12
+_SHORT: Final = 12
 """Digits of an id that a table shows; any prefix that is one version's alone will do."""
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from typing import Final
 
 import click
 
@@ -10,7 +11,7 @@ from sidecar.cli.moment import Span
 from sidecar.cli.text import plain, say
 from sidecar.engine.orders import Compared, Join, Joined
 
-_TWICE = 2
+_TWICE: Final = 2
 """The node waits for the peers, then until it is done."""
 
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -14,7 +14,7 @@ from sidecar.cli.text import path_of, plain, say
 from sidecar.engine.orders import Differing, RegionVerified, Verified, Verify, VerifyProgress, VerifySaid, What
 from sidecar.errors import EnvironmentFault
 
-SILENT: float = 60.0
+SILENT: Final = 60.0
 """Seconds without a word after which the daemon is given up."""
 
 

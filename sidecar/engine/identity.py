@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -13,7 +14,7 @@ from sidecar.index.store import Index
 
 log = structlog.get_logger(__name__)
 
-CLOCK_WARNING_US = 60_000_000
+CLOCK_WARNING_US: Final = 60_000_000
 """A peer's clock further off than this is reported: it decides who wins a conflict."""
 
 

@@ -8,6 +8,7 @@ from sidecar.core.compare import BUCKETS
 from sidecar.core.entry import Kind, Row
 from sidecar.core.frames import PROTOCOL, Lane
 from sidecar.core.paths import shown
+from sidecar.engine.identity import CLOCK_WARNING_US
 from sidecar.engine.links import Link, Links
 from sidecar.engine.node import Node, now_us
 from sidecar.engine.status import (
@@ -32,8 +33,6 @@ OVERFLOW_TOLD: Final = 86_400.0
 """Seconds for which lost events are a warning."""
 FULL: Final = 1 << 20
 """Bytes free on the volume below which it counts as full: the index alone wants that much for a burst."""
-CLOCK_WARNING: Final = 60.0
-"""Seconds that a peer's clock may be off before it is a warning."""
 
 DAMAGED: Final = (
     "its bytes changed though nobody wrote it",
@@ -219,7 +218,7 @@ class Reporter:
 
     def _of_the_peers(self) -> Iterator[str]:
         for region, off in self._node.me.clock_off_us.items():
-            if abs(off) > CLOCK_WARNING * 1e6:
+            if abs(off) > CLOCK_WARNING_US:
                 yield f"the clock of {region} is {off / 1e6:+.0f} s off: the later write wins a conflict"
         for link in self._links.links.values():
             if link.delivery.problem:

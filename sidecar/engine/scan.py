@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from sidecar.core import observe, paths
 from sidecar.core.entry import Kind, Row, Stat
@@ -15,7 +16,7 @@ from sidecar.fs.walk import Slice, directory, walk
 from sidecar.fs.watch import Watcher
 from sidecar.index.store import Index
 
-COVER_SLICE = 50
+COVER_SLICE: Final = 50
 """Directories watched between two pauses."""
 
 
