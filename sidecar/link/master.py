@@ -169,6 +169,7 @@ class Master:
             await asyncio.wait((listening,), timeout=_GRACE)
             listening.cancel()
             await child.wait()
+            child.let_go()
             self._unlink()
         problem = problem or said.last_line or f"ssh ended with {child.returncode}"
         hint = hint_for(problem)
