@@ -29,8 +29,9 @@ class RowStore(Protocol):
     def children(self, directory: RelPath) -> Iterable[Row]:
         """The rows of the names in a directory by name, tombstones too."""
 
-    def beneath(self, directory: RelPath) -> Iterable[Row]:
-        """The rows of everything beneath a directory, tombstones too: each once, a directory before what is in it.
+    def beneath(self, directory: RelPath, *, live_only: bool = False) -> Iterable[Row]:
+        """The rows of everything beneath a directory, tombstones too unless `live_only`: each once, a directory before
+        what is in it.
 
         Rows may be written meanwhile: those that were not passed yet are seen as they are then.
         """

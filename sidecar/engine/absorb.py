@@ -10,7 +10,7 @@ from sidecar.core.entry import Flag, Kind, Row, Stat, marked
 from sidecar.core.observe import Change
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse, Surprise, Unreachable
-from sidecar.engine.replica import Replica, on_disk
+from sidecar.engine.replica import Replica
 
 Trouble: TypeAlias = InUse | Unreachable
 
@@ -192,7 +192,7 @@ class Absorber:
         return self.replica.commit(after, local=True)
 
     def _beneath_has_gone(self, directory: RelPath) -> None:
-        beneath = on_disk(self.replica.store.beneath(directory))
+        beneath = self.replica.store.beneath(directory, live_only=True)
         for row in sorted(beneath, key=lambda r: paths.depth(r.path), reverse=True):
             if self.replica.disk.look(row.path) is None and not self.withheld(row.path):
                 self._vanished(row)

@@ -110,14 +110,14 @@ class Commands(Decisions):
 
     async def pending(self) -> Pending:
         """What each region has not confirmed."""
-        return pending(self._node, self._links)
+        return await pending(self._node, self._links)
 
     async def look(self, within: float) -> Pending:
         """The same in a run that sends nothing: when what has changed here is taken up, and the regions are asked."""
         await self._node.scanned.wait()
         await self._node.watching.caught_up()
         await ask_all(self._node.me, self._links, min(within, REACH))
-        return pending(self._node, self._links)
+        return await pending(self._node, self._links)
 
     def _behind(self, links: Iterable[Link], seq: int) -> tuple[Behind, ...]:
         return tuple(behind for link in links if (behind := self._one_behind(link, seq)) is not None)

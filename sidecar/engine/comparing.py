@@ -26,6 +26,8 @@ MOST_LEFT_OUT: Final = 10_000
 """Paths that a peer excludes, holds or refuses: when there are more, nothing is compared over that connection."""
 PAGE: Final = 2000
 """Tombstones read from the index at a time."""
+LOOKED_UP: Final = 250
+"""Paths looked up in the index at a time."""
 LOOK: Final = 0.2
 """The shortest time between two looks, in seconds."""
 
@@ -79,7 +81,11 @@ async def sums_for(index: Index, ways: Iterable[Way], since: int) -> Sums | None
         dead = compare.toggled(dead, (number for _, _, number in page))
         after = page[-1][:2]
         await asyncio.sleep(0)
-    return compare.combined(compare.toggled(index.sums(), index.summands(left_out, since)), dead)
+    out, paths = compare.EMPTY, list(left_out)
+    for start in range(0, len(paths), LOOKED_UP):
+        out = compare.toggled(out, index.summands(paths[start : start + LOOKED_UP], since))
+        await asyncio.sleep(0)
+    return compare.combined(compare.combined(index.sums(), out), dead)
 
 
 class Comparer:

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from sidecar.core import found
-from sidecar.core.entry import Flag, Kind, Row
+from sidecar.core.entry import Flag, Kind, Row, marked
 from sidecar.core.found import Left
 from sidecar.core.frames import Hello
 from sidecar.core.paths import ROOT, RelPath
@@ -113,10 +113,10 @@ class Finds:
             if count % AT_ONCE == 0:
                 await asyncio.sleep(0)
         doubtful: list[Row] = []
-        for row in self._index.beneath(ROOT, live_only=True):
+        for count, row in enumerate(self._index.beneath(ROOT, live_only=True)):
             if found.doubted(row, newest):
                 doubtful.append(row)
-            if len(doubtful) == AT_ONCE:
+            if count % AT_ONCE == 0:
                 self._mark(doubtful)
                 doubtful = []
                 await asyncio.sleep(0)
@@ -210,7 +210,12 @@ class Finds:
         """What has a version that no peer could settle."""
         if not self._index.power_lost:
             return
-        left = [row for row in self._index.flagged(Flag.FOUND) if row.version.heads and not row.flags & Flag.HELD]
+        left: list[Row] = []
+        for count, row in enumerate(self._index.beneath(ROOT)):
+            if found.is_found(row) and row.version.heads and not marked(row.flags, Flag.HELD):
+                left.append(row)
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)
         for start in range(0, len(left), AT_ONCE):
             with self._committed(), self._index.transaction():
                 for row in left[start : start + AT_ONCE]:

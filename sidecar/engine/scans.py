@@ -12,7 +12,6 @@ from sidecar.core.paths import RelPath
 from sidecar.engine.finds import Finds
 from sidecar.engine.holds import Holds
 from sidecar.engine.patience import Patience
-from sidecar.engine.replica import on_disk
 from sidecar.engine.scan import Result, Scanner
 from sidecar.engine.status import HoldKind
 from sidecar.engine.watching import Watching
@@ -100,7 +99,7 @@ class Scans:
             await self._caught_up()
             self._differs(self.last.links)
             await self._caught_up()
-            self._vanished(self.last.gone)
+            await self._vanished(self.last.gone)
         finally:
             self._finding = False
             self.running = False
@@ -125,24 +124,25 @@ class Scans:
         else:
             self._watching.mark(paths)
 
-    def _vanished(self, gone: list[RelPath]) -> None:
+    async def _vanished(self, gone: list[RelPath]) -> None:
         """What a scan did not find was deleted, unless it is most of the tree: then somebody is asked first."""
-        if not self._holds.scan(gone, self._count(gone)):
+        count = 0
+        for path in gone:
+            count += 1 + self._live_beneath(path)
+            await asyncio.sleep(0)
+        if not self._holds.scan(gone, count):
             self._differs(gone)
 
     def missed(self, gone: list[RelPath]) -> None:
         """The same where only some directories were looked at: what may be held is for a whole scan to say."""
-        if HoldKind.SCAN in self._holds.active or self._holds.is_much(self._count(gone)):
+        count = sum(1 + self._live_beneath(path) for path in gone)
+        if HoldKind.SCAN in self._holds.active or self._holds.is_much(count):
             self.soon()
         else:
             self._differs(gone)
-
-    def _count(self, gone: list[RelPath]) -> int:
-        """How many paths these are, with what lay beneath them."""
-        return sum(1 + self._live_beneath(path) for path in gone)
 
     def _live_beneath(self, path: RelPath) -> int:
         row = self._index.get(path)
         if row is None or row.stat is None or row.stat.kind is not Kind.DIR:
             return 0
-        return len(on_disk(self._index.beneath(path)))
+        return self._index.count_beneath(path)

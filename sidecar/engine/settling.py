@@ -1,5 +1,6 @@
 """Is everything of this node in the regions, and everything of theirs here? And what is still to go there?"""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -16,7 +17,8 @@ REACH: Final = 20.0
 """Seconds for which a region may be away before it is not waited for."""
 STUCK: Final = 5.0
 """Seconds for which paths that cannot be applied here, or are held, are waited for beside everything else."""
-PAGE: Final = 2000
+PAGE: Final = 500
+"""Rows read from the index before others have their turn."""
 
 
 class Settling:
@@ -69,22 +71,24 @@ def is_stuck(link: Link) -> bool:
     return resting(there.box, time.monotonic())
 
 
-def pending(node: Node, links: Links) -> Pending:
+async def pending(node: Node, links: Links) -> Pending:
     """What each region has yet to confirm, as far as is known here."""
     notes = [hold.why for hold in node.holds.active.values()]
     if not node.me.found_done:
         notes.append("what was found here is compared with the regions before it goes")
-    return Pending(tuple(_pending(node, link) for link in links.links.values()), tuple(notes))
+    return Pending(tuple([await _pending(node, link) for link in links.links.values()]), tuple(notes))
 
 
-def _pending(node: Node, link: Link) -> PendingOf:
+async def _pending(node: Node, link: Link) -> PendingOf:
     problem = "" if link.outbound is not None else link.master.problem or link.problem
     if link.cursor < 0 and link.outbound is None:
         return PendingOf(link.peer.region, problem or "it was not heard of yet")
     sent: list[bytes] = []
     deleted: list[bytes] = []
     send = delete = size = 0
-    for row in _unsettled(node, link):
+    for looked, row in enumerate(_unsettled(node, link), 1):
+        if looked % PAGE == 0:
+            await asyncio.sleep(0)
         best = versions.winner(row.version)
         if best is not None and best.kind is Kind.TOMBSTONE:
             delete += 1

@@ -2,11 +2,16 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Final
 
 from sidecar.core import paths
 from sidecar.core.entry import Stat
 from sidecar.core.paths import RelPath
+from sidecar.index.store import Index
+
+SLICE: Final = 256
+"""Paths that are looked at before others have their turn."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -17,6 +22,19 @@ class Turn:
     links: dict[RelPath, Stat] = dataclasses.field(default_factory=dict)
     gone: list[RelPath] = dataclasses.field(default_factory=list)
     hashing: list[asyncio.Task[RelPath | None]] = dataclasses.field(default_factory=list)
+
+
+async def deepest_first(index: Index, directory: RelPath) -> AsyncIterator[list[RelPath]]:
+    """All that lies in a directory as the rows say, what is deepest first, in slices between which others have their
+    turn."""
+    there: list[RelPath] = []
+    for row in index.beneath(directory, live_only=True):
+        there.append(row.path)
+        if len(there) % SLICE == 0:
+            await asyncio.sleep(0)
+    there.reverse()
+    for start in range(0, len(there), SLICE):
+        yield there[start : start + SLICE]
 
 
 def on_one_way(others: Iterable[RelPath]) -> Callable[[RelPath], bool]:

@@ -16,7 +16,7 @@ from sidecar.engine.absorb import Absorber, Trouble
 from sidecar.engine.dirty import Dirty
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.hashing import Hashing
-from sidecar.engine.turn import Turn, on_one_way
+from sidecar.engine.turn import SLICE, Turn, deepest_first, on_one_way
 from sidecar.errors import NeedsHelp, Retryable
 from sidecar.fs import limits
 from sidecar.fs.events import Reason
@@ -30,8 +30,6 @@ from sidecar.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-SLICE: Final = 256
-"""Paths absorbed in one transaction, before others have their turn."""
 LOOK_AGAIN: Final = 0.25
 """Seconds until a file that was being written is looked at again, unless its close says so before."""
 TROUBLE_AGAIN: Final = 10.0
@@ -238,8 +236,21 @@ class Watching:
         later = [*late.links, *(seen.links.keys() - ready.keys()), *await self._absorb_links(ready)]
         waits = on_one_way(over for link in later for over in (link, *self._resolver.leads_over(link)))
         self.mark([*later, *(path for path in turn.gone if waits(path))])
-        gone = dict.fromkeys(turn.gone)
-        await self._absorb_slices(self._still_gone(path for path in gone if path not in self.dirty.paths))
+        await self._absorb_gone(list(dict.fromkeys(turn.gone)))
+
+    async def _absorb_gone(self, paths: list[RelPath]) -> None:
+        """What has gone; of a directory first what is still known in it, or all of that would go in one transaction."""
+        for start in range(0, len(paths), SLICE):
+            gone = self._still_gone(path for path in paths[start : start + SLICE] if path not in self.dirty.paths)
+            for path in filter(self._was_directory, gone):
+                async for beneath in deepest_first(self._index, path):
+                    await self._absorb_slices(self._still_gone(beneath))
+            await self._absorb_slices(gone)
+
+    def _was_directory(self, path: RelPath) -> bool:
+        row = self._index.get(path)
+        is_dir = row is not None and row.stat is not None and row.stat.kind is Kind.DIR
+        return is_dir and not self._absorber.withheld(path)
 
     async def _absorb_links(self, looked: dict[RelPath, Stat]) -> list[RelPath]:
         """Those that are as they were when they were looked at; returns the others."""

@@ -33,6 +33,10 @@ _BY_INODE: Final = _select("WHERE ino = ?")
 _CHILDREN: Final = _select("WHERE parent = ? ORDER BY name")
 _LIVE_CHILDREN: Final = _select("WHERE parent = ? AND kind <> 0 ORDER BY name")
 _BENEATH: Final = _select("WHERE (parent, name) > (?, ?) AND parent < ? ORDER BY parent, name LIMIT ?")
+_LIVE_BENEATH: Final = _select(
+    "WHERE (parent, name) > (?, ?) AND parent < ? AND kind <> 0 ORDER BY parent, name LIMIT ?"
+)
+_COUNT_BENEATH: Final = "SELECT count(*) FROM rows WHERE parent >= ? AND parent < ? AND kind <> 0"
 _OLD_TOMBSTONES: Final = _select("WHERE gone_us < ? ORDER BY gone_us LIMIT ?")
 _END_OF_PAGE: Final = "SELECT max(seq) FROM (SELECT seq FROM rows WHERE seq > ? ORDER BY seq LIMIT ?)"
 _WITH_HASH: Final = "SELECT parent, name FROM rows WHERE seq > ? AND seq <= ? AND hash = ? AND kind = ? LIMIT 1"
@@ -112,20 +116,16 @@ class Rows(Table):
 
         Rows may be written meanwhile: those that were not passed yet are seen as they are then.
         """
-        # the names directly in it, then every parent that begins with "directory/": "/" + 1 is "0"
-        ranges = (
-            [(directory, directory + b"\0"), (directory + b"/", directory + b"0")]
-            if directory
-            else [(ROOT, b"\xff" * (MAX_NAME + 1))]
-        )
-        for first, end in ranges:
+        for first, end in _ranges(directory):
             at: tuple[bytes, bytes] = (first, b"")
-            while page := self._db.all(_BENEATH, (*at, end, PAGE)):
+            while page := self._db.all(_LIVE_BENEATH if live_only else _BENEATH, (*at, end, PAGE)):
                 at = (page[-1][0], page[-1][1])
-                for found in page:
-                    row = self._decoded(found)
-                    if row.stat is not None or not live_only:
-                        yield row
+                yield from map(self._decoded, page)
+
+    def count_beneath(self, directory: RelPath) -> int:
+        """How many paths there are in the root at any depth in `directory`, as the rows say."""
+        counts = (self._db.one(_COUNT_BENEATH, ends) or (0,) for ends in _ranges(directory))
+        return sum(int(n) for (n,) in counts)
 
     def by_inode(self, ino: int) -> list[Row]:
         """The rows that say this inode lies there."""
@@ -155,6 +155,12 @@ class Rows(Table):
         marks = ", ".join(str(bits) for bits in range(1, len(_FLAGS)) if bits & flag)
         sql = _select(f"WHERE flags IN ({marks}) AND flags <> 0 LIMIT ?")
         return [self._decoded(found) for found in self._db.all(sql, (limit,))]
+
+    def count_flagged(self, flag: Flag) -> int:
+        """How many rows have any of the marks in `flag`."""
+        marks = ", ".join(str(bits) for bits in range(1, len(_FLAGS)) if bits & flag)
+        (n,) = self._db.one(f"SELECT count(*) FROM rows WHERE flags IN ({marks}) AND flags <> 0") or (0,)  # noqa: S608 - ours
+        return int(n)
 
     def found(self, limit: int, *, symlinks: bool) -> list[Row]:
         """The first `limit` found rows that are not held: those of symlinks, or all others."""
@@ -196,6 +202,14 @@ class Rows(Table):
     def rows_written(self) -> int:
         """Rows written since the index was opened: put, put_stat and remove."""
         return self._db.written
+
+
+def _ranges(directory: RelPath) -> list[tuple[bytes, bytes]]:
+    """The parents of what is in a directory, at any depth: each from the first, to the last but not included."""
+    # the names directly in it, then every parent that begins with "directory/": "/" + 1 is "0"
+    if directory:
+        return [(directory, directory + b"\0"), (directory + b"/", directory + b"0")]
+    return [(ROOT, b"\xff" * (MAX_NAME + 1))]
 
 
 def split(path: RelPath) -> tuple[bytes, bytes]:

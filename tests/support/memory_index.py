@@ -70,6 +70,9 @@ class MemoryIndex(MemoryStore):
         rows = [row for row in self._rows.values() if row.flags & flag]
         return rows if limit < 0 else rows[:limit]
 
+    def count_flagged(self, flag: Flag) -> int:
+        return len(self.flagged(flag))
+
     def found(self, limit: int, *, symlinks: bool) -> list[Row]:
         rows = self.flagged(Flag.FOUND)
         return [row for row in rows if row.stat is not None and (row.stat.kind is Kind.SYMLINK) == symlinks][:limit]

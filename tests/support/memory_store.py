@@ -43,11 +43,12 @@ class MemoryStore:
     def children(self, directory: RelPath) -> list[Row]:
         return [self._rows[path] for path in sorted(self._rows) if paths.parent(path) == directory]
 
-    def beneath(self, directory: RelPath) -> Iterator[Row]:
+    def beneath(self, directory: RelPath, *, live_only: bool = False) -> Iterator[Row]:
         inside = [path for path in self._rows if paths.beneath(path, directory)]
         for path in sorted(inside, key=lambda p: (paths.parent(p), p)):
-            if path in self._rows:
-                yield self._rows[path]
+            row = self._rows.get(path)
+            if row is not None and not (live_only and row.stat is None):
+                yield row
 
     def by_inode(self, ino: int) -> list[Row]:
         return [row for row in self._rows.values() if row.stat is not None and row.stat.ino == ino]

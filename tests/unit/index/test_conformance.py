@@ -120,10 +120,16 @@ class SqliteIsTheDict(RuleBasedStateMachine):
             assert list(model.beneath(directory)) == list(index.beneath(directory))
             live = [row for row in model.children(directory) if row.stat is not None]
             assert live == index.children(directory, live_only=True)
+            live = [row for row in model.beneath(directory) if row.stat is not None]
+            assert (
+                live == list(index.beneath(directory, live_only=True)) == list(model.beneath(directory, live_only=True))
+            )
+            assert len(live) == index.count_beneath(directory)
         for ino in INODES:
             assert by_seq(model.by_inode(ino)) == by_seq(index.by_inode(ino))
         for flag in Flag:
             assert [r for r in everything if r.flags & flag] == by_seq(index.flagged(flag))
+            assert len(index.flagged(flag)) == index.count_flagged(flag)
         kinds = [row.stat.kind if row.stat is not None else Kind.TOMBSTONE for row in everything]
         assert {kind: kinds.count(kind) for kind in Kind} == index.counts()
 

@@ -1,0 +1,139 @@
+"""However much there is, others have their turn: what goes through many rows does it in slices."""
+
+import asyncio
+import shutil
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sidecar.core.entry import Kind
+from sidecar.core.paths import RelPath
+from sidecar.engine.comparing import LOOKED_UP, Way, sums_for
+from sidecar.engine.node import Node
+from sidecar.engine.orders import Pending
+from sidecar.engine.settling import pending
+from sidecar.engine.turn import SLICE
+from tests.unit.engine.conftest import Starter
+
+DIR = RelPath(b"dir")
+
+
+def filled(node: Node, directories: int, files: int) -> list[RelPath]:
+    """`dir` with so many directories of so many files each, taken up; all that lies beneath it."""
+    root = Path(node.root.path)
+    names: list[RelPath] = []
+    for number in range(directories):
+        inner = root / "dir" / str(number)
+        inner.mkdir(parents=True)
+        names += [RelPath(f"dir/{number}".encode())]
+        for page in range(files):
+            (inner / str(page)).write_text("x")
+            names += [RelPath(f"dir/{number}/{page}".encode())]
+    node.watching.absorb([DIR, *names])
+    return names
+
+
+def most_at_once(node: Node, work: Coroutine[Any, Any, Any]) -> int:
+    """The most rows that `work` wrote without giving others their turn."""
+    most = 0
+
+    async def watched() -> None:
+        nonlocal most
+        loops = [asyncio.ensure_future(node.watching.run()), asyncio.ensure_future(work)]
+        written = node.index.rows_written
+        while not loops[1].done():
+            await asyncio.sleep(0)
+            most, written = max(most, node.index.rows_written - written), node.index.rows_written
+        for loop in loops:
+            loop.cancel()
+            with suppress(asyncio.CancelledError):
+                await loop
+
+    asyncio.run(asyncio.wait_for(watched(), 60))
+    return most
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_directory_that_has_gone_goes_in_slices(start: Starter, restarted: bool) -> None:
+    node = start()
+    beneath = filled(node, 3, 300)
+    for number in range(1000):
+        Path(node.root.path, f"other-{number}").write_text("x")
+    node.watching.absorb([RelPath(f"other-{number}".encode()) for number in range(1000)])
+    shutil.move(Path(node.root.path, "dir"), Path(node.root.path).parent / "elsewhere")
+    if restarted:
+        node = start()
+
+    async def taken_up() -> None:
+        await node.scans._scan(finding=False)
+        await node.watching.caught_up()
+
+    assert most_at_once(node, taken_up()) <= SLICE
+    assert {} == node.holds.active
+    assert not any(row.stat for row in map(node.replica.row, (DIR, *beneath)))
+    assert 1000 == node.index.live_count()
+
+
+def test_what_a_peer_leaves_out_is_looked_up_in_slices(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = start()
+    paths = filled(node, 3, 200)
+    index, asked = node.index, [0]
+    everything = index.sums()
+    whole = asyncio.run(sums_for(index, [Way(left_out={*paths, DIR})], 0))
+    look = index.summands
+
+    def noted(some: list[RelPath], since_us: int = 0) -> list[int]:
+        asked.append(len(some))
+        return look(some, since_us)
+
+    monkeypatch.setattr(index, "summands", noted)
+    assert whole == asyncio.run(sums_for(index, [Way(left_out={*paths, DIR})], 0)) != everything
+    assert bytes(len(everything)) == whole
+    assert len(paths) + 1 == sum(asked) and max(asked) <= LOOKED_UP
+
+
+def test_after_a_power_loss_all_rows_are_gone_through_in_slices(start: Starter) -> None:
+    filled(start(), 6, 300)
+    node = start()
+    node.index.start("another boot", 2)
+    assert node.index.power_lost
+    files = sum(row.stat is not None and row.stat.kind is Kind.FILE for row in node.index.beneath(DIR))
+    turns = 0
+
+    async def counted(work: Coroutine[Any, Any, None]) -> None:
+        nonlocal turns
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            turns += 1
+            await asyncio.sleep(0)
+        await task
+
+    for work in (node.finds.doubt(), node.finds._leave()):
+        turns = 0
+        asyncio.run(counted(work))
+        assert turns > files // 500
+
+
+def test_what_a_region_has_yet_to_confirm_is_counted_in_slices(start: Starter) -> None:
+    node = start()
+    paths = filled(node, 6, 300)
+    away = SimpleNamespace(problem="away")
+    link = SimpleNamespace(peer=SimpleNamespace(region="ams"), outbound=None, master=away, problem="", cursor=0)
+    links: Any = SimpleNamespace(links={"ams": link})
+    turns = 0
+
+    async def counted() -> Pending:
+        nonlocal turns
+        task = asyncio.ensure_future(pending(node, links))
+        while not task.done():
+            turns += 1
+            await asyncio.sleep(0)
+        return task.result()
+
+    (one,) = asyncio.run(counted()).regions
+    assert len(paths) + 1 == one.send
+    assert turns > len(paths) // 500
