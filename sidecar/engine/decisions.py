@@ -56,11 +56,9 @@ class Decisions:
             raise Retryable("the first scan is not over")
         if not self._links.links:
             raise NeedsHelp("there is no other region that could bring it back", "put it back from a backup")
-        why = "what is missing here is to be offered anew"
-        self._links.close(why)
-        count = await forget_missing(node.index, node.replica, gone)
-        node.holds.brought_back()
-        self._links.close(why)
+        with self._links.quiet("what is missing here is to be offered anew"):
+            count = await forget_missing(node.index, node.replica, gone)
+            node.holds.brought_back()
         return Rejected(count)
 
     async def claim(self, path: bytes) -> Claimed:

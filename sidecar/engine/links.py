@@ -277,6 +277,18 @@ class Links:
             os.unlink(self._mark)
         self._node.going.set()
 
+    @contextlib.contextmanager
+    def quiet(self, reason: str) -> Iterator[None]:
+        """No control channel is open in the block: nothing comes in, and nothing is about to be sent."""
+        self._node.going.clear()
+        self.close(reason)
+        try:
+            yield
+        finally:
+            self.close(reason)
+            if not os.path.exists(self._mark):
+                self._node.going.set()
+
     def refused(self, region: str, reason: str) -> None:
         """The gate refused what a peer asked for."""
         log.warning("the gate refused what a peer asked for", peer=region, asked=reason)
