@@ -58,8 +58,12 @@ class Copies:
     async def _make(self, tree: Tree, path: RelPath, digest: bytes) -> bytes:
         if digest in self._made:
             return b""
+        copying = asyncio.ensure_future(asyncio.to_thread(stage.copy_ahead, self._root, tree, path))
         try:
-            made = await asyncio.to_thread(stage.copy_ahead, self._root, tree, path)
+            made = await asyncio.shield(copying)
+        except asyncio.CancelledError:
+            copying.add_done_callback(self._come_too_late)
+            raise
         except GeorootError:
             return b""  # gone, changing, or the disk is full: the step itself tells
         if made.hash != digest or digest in self._made:
@@ -67,6 +71,12 @@ class Copies:
             return b""
         self._made[digest] = made
         return digest
+
+    def _come_too_late(self, copying: asyncio.Future[stage.Staged]) -> None:
+        """The link was cut while it was made."""
+        if not copying.cancelled() and copying.exception() is None:
+            with suppress(GeorootError):
+                stage.drop(self._root.inbox, copying.result().name)
 
     def take(self, digest: bytes) -> stage.Staged | None:
         """The copy that was made ahead, to be placed now."""

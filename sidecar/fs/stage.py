@@ -5,6 +5,7 @@ import fcntl
 import os
 import stat as modes
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -15,7 +16,7 @@ from sidecar.fs import syscalls
 from sidecar.fs.faults import Changed, Missing, Raced, Unstaged, about
 from sidecar.fs.lease import open_for_writing
 from sidecar.fs.root import AHEAD, MADE, WebRoot
-from sidecar.fs.tree import DIRECTORY, Tree, hash_fd, stat_at, stat_fd
+from sidecar.fs.tree import DIRECTORY, ENTER, Tree, hash_fd, stat_at, stat_fd
 
 _CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_REFLINK: Final = frozenset((errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS))
@@ -162,12 +163,22 @@ def _copy(
             with about(path):
                 return _copy_of_one_moment(from_fd, path, to_fd, new, is_open)
         except BaseException:
-            drop(target, new)
+            _undo(target, new)
             raise
         finally:
             os.close(to_fd)
     finally:
         os.close(from_fd)
+
+
+def _undo(target: Tree, new: RelPath) -> None:
+    """Remove what was begun, in an executor too: what the loop holds open is not to be touched there."""
+    with suppress(OSError):
+        fd = target.open(parent(new), ENTER)
+        try:
+            os.unlink(name(new), dir_fd=fd)
+        finally:
+            os.close(fd)
 
 
 def _copy_of_one_moment(

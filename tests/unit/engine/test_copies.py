@@ -10,9 +10,11 @@ from sidecar.core.entry import Dot, Head, Kind, Version
 from sidecar.core.frames import Entry, How, Outcome
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Keep, Out
+from sidecar.engine.decisions import until
 from sidecar.engine.node import Node
 from sidecar.engine.restore import Restorer, Wanted
 from sidecar.fs import stage
+from sidecar.fs.faults import Changed
 from tests.unit.engine.conftest import Starter
 
 PAGE, NEW = RelPath(b"page"), RelPath(b"new")
@@ -104,3 +106,46 @@ def test_a_kill_after_a_copy_leaves_nothing_of_it(start: Starter, off_loop: list
     assert 1 == len(ahead(node))
     node = start()
     assert ([], 0) == (ahead(node), node.index.trash_count())
+
+
+def test_a_link_that_is_cut_during_a_copy_leaves_nothing_of_it(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = start()
+    first, second = renamed(written(node, "mine")), RelPath(b"other")
+    Path(node.root.path, "other").write_text("another")
+    node.watching.absorb([second])
+    row = node.index.get(second)
+    assert row is not None
+    head = Head(Dot(row.version.heads[0].dot.counter + 1, 9), Kind.FILE, 7, 7, 0o644, row.hash)
+    also = Entry(RelPath(b"newer"), Version(((9, head.dot.counter),), (head,)), How.FROM, second)
+    monkeypatch.setattr("sidecar.engine.copies.LARGE", 1)
+    go, copy = threading.Event(), stage._copy_bytes
+
+    def slow(from_fd: int, to_fd: int) -> None:
+        copy(from_fd, to_fd)
+        assert len(ahead(node)) == 1 or go.wait(60)
+
+    monkeypatch.setattr(stage, "_copy_bytes", slow)
+
+    async def cut() -> None:
+        async def land() -> None:
+            async with node.landing.copied((first, also), {}):
+                raise AssertionError("it is cut before")
+
+        landing = asyncio.ensure_future(land())
+        await until(lambda: len(ahead(node)) == 2, 60)
+        landing.cancel()
+        await asyncio.wait([landing])
+        go.set()
+        assert await until(lambda: not ahead(node), 60)
+
+    asyncio.run(cut())
+
+
+def test_a_copy_that_fails_in_its_thread_does_not_touch_what_the_loop_holds_open(start: Starter) -> None:
+    node = start()
+    Path(node.root.path, "dir").mkdir()
+    with node.root.inbox.holding():
+        with pytest.raises(Changed):
+            stage.copy_ahead(node.root, node.root, RelPath(b"dir"))
+        assert not node.root.inbox._held
+    assert [] == ahead(node)
