@@ -191,7 +191,7 @@ class Inbound:
             raise ProtocolViolation(f"{self._region} named a batch that is under way: {frame.id!r}")
         if frame.id:
             self._staging.add(frame.id)
-        self._unanswered += len(frame.entries)
+        self._unanswered += _weight(frame)
         if len(self._staging) > MAX_STAGING or self._unanswered > MAX_UNANSWERED:
             raise ProtocolViolation(f"{self._region} sends more than it waits for answers to")
         for number, batch in self._orders[frame.lane].arrived(frame.number, frame):
@@ -297,12 +297,17 @@ class Inbound:
         rest = _commonest(answers)
         named = tuple(a for a in answers if a.outcome is not rest or a.hash or a.hint)
         self._say(Settle(batch.lane, batch.number, rest, named))
-        self._unanswered -= len(batch.entries)
+        self._unanswered -= _weight(batch)
         if batch.id:
             await ended
             self._landing.forget(self._region, batch.id)
             self._staging.discard(batch.id)
         del self._sent[batch.lane, batch.number]
+
+
+def _weight(batch: Batch) -> int:
+    """What it counts among the unanswered: one without entries takes memory too."""
+    return max(1, len(batch.entries))
 
 
 def _is_tombstone(entry: Entry) -> bool:

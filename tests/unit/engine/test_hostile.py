@@ -295,3 +295,9 @@ def test_whatever_is_said_ends_in_a_cut_link_and_in_nothing_else(said: list[Any]
                 node.watcher.close()
                 index.close()
     gc.collect()
+
+
+def test_batches_without_entries_count_as_well(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.engine.inbound.MAX_UNANSWERED", 100)
+    _, error = heard(start(), batch(1, "ams-0.x", count=1, how=How.STAGED), *(batch(n) for n in range(2, 102)))
+    assert isinstance(error, ProtocolViolation)
