@@ -131,12 +131,15 @@ class Holds:
             return True
         return any(above in self._gone for above in paths.ancestors(path))
 
-    def change(self, region: str, size: int) -> str:
-        """`region` is about to delete or replace a path of `size` bytes here: "", or why that is held."""
+    def change(self, region: str, size: int, held: bool = False) -> str:
+        """`region` is about to delete or replace a path of `size` bytes here: "", or why that is held.
+
+        `held`: what another region would do with the path is held already; that is held whoever passes it on.
+        """
         if region in self._approved:
             return ""
         for kind in (HoldKind.CHANGES, HoldKind.TRASH):
-            if kind in self.active and self.active[kind].region in (region, ""):
+            if kind in self.active and (held or self.active[kind].region in (region, "")):
                 return self._one_more(kind)
         count = self._windows.setdefault(region, holds.Window()).add(self._monotonic())
         if holds.too_much(count, self._index.live_count(), self._change_limit):
@@ -210,7 +213,7 @@ class Holds:
     def look_again(self) -> None:
         """Has the peer taken back what is held, or has the trash room for it by now?"""
         held = [kind for kind in (HoldKind.CHANGES, HoldKind.TRASH) if kind in self.active]
-        rows = len(self._index.flagged(Flag.HELD)) if held else 0
+        rows = self._index.count_flagged(Flag.HELD) if held else 0
         for kind in held:
             self.active[kind].paths = rows
             if not rows:
@@ -260,7 +263,7 @@ class Holds:
             kept = msgspec.json.decode(self._noted(), type=list[Hold])
         except (OSError, msgspec.MsgspecError):
             kept = []
-        rows = len(self._index.flagged(Flag.HELD))
+        rows = self._index.count_flagged(Flag.HELD)
         ours = [hold for hold in kept if hold.kind in {HoldKind.SCAN, HoldKind.ASSERT}]
         of_peers = [hold for hold in kept if hold not in ours]
         for hold in of_peers:

@@ -52,8 +52,8 @@ class Lander:
     resolver: Resolver
     excluded: Excluded
     links_outside: bool = False
-    guard: Callable[[int], str] = nothing_is_held
-    """may a path that holds so many bytes be deleted or replaced? "", or why it is held"""
+    guard: Callable[[int, bool], str] = nothing_is_held
+    """may a path that holds so many bytes, and is held already or not, be deleted or replaced? "", or why it is held"""
     rejects: Callable[[], bool] = nothing_is_rejected
     """does what is here win, where it would be held?"""
     last: bool = True
@@ -233,7 +233,7 @@ class Lander:
             return
         if stat.kind is head.kind and row.hash == head.hash and stat.target == head.target:
             return
-        why = self.guard(stat.size)
+        why = self.guard(stat.size, marked(row.flags, Flag.HELD))
         if why and self.rejects():
             raise NotDone(self._ours_wins(row, version))
         if why:

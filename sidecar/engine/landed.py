@@ -10,7 +10,7 @@ def nothing_is_rejected() -> bool:
     return False
 
 
-def nothing_is_held(_size: int) -> str:
+def nothing_is_held(_size: int, _held: bool) -> str:
     """Whatever is deleted or replaced, nobody is asked."""
     return ""
 

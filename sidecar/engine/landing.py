@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Final, NamedTuple
 
 from sidecar.core import version as versions
@@ -49,7 +50,7 @@ class Landing:
 
     Args:
         joining: while it waits, nothing lands.
-        held: may a region delete or replace a path of so many bytes? "", or why it is held.
+        held: may a region delete or replace a path of so many bytes, held already or not? "", or why it is held.
         rejects: does what is here win over what a region would do, where that is held?
         last: has every peer but this region offered everything?
         waits: called when a region's row is to be asked for again, after all have answered.
@@ -73,7 +74,7 @@ class Landing:
         excluded: Excluded,
         links_outside: bool,
         joining: Joining,
-        held: Callable[[str, int], str],
+        held: Callable[[str, int, bool], str],
         rejects: Callable[[str], bool],
         last: Callable[[str], bool],
         waits: Callable[[], None],
@@ -120,7 +121,7 @@ class Landing:
             self._me.resolver,
             self._excluded,
             self._links_outside,
-            lambda size: self._held(region, size),
+            partial(self._held, region),
             lambda: self._rejects(region),
             self._last(region),
             self._given,
@@ -130,7 +131,7 @@ class Landing:
 
     def gone(self, region: str, path: RelPath, digest: bytes) -> None:
         """`region` has not got the bytes that it was asked for."""
-        with self._me.index.transaction():
+        with self.committed(), self._me.index.transaction():
             self._nowhere.said(region, path, digest)
 
     async def durable(self) -> None:
@@ -215,8 +216,10 @@ class Landing:
     async def copied(self, part: tuple[Entry, ...], leaving: Mapping[RelPath, Entry]) -> AsyncIterator[None]:
         """What these entries will want copied is, if it is large, while other things go on."""
         copies = self._disk.copies
-        made = [await copies.for_entry(entry, leaving, self._replica) for entry in part]
+        made: list[bytes] = []
         try:
+            for entry in part:
+                made.append(await copies.for_entry(entry, leaving, self._replica))  # noqa: PERF401 - what is made is dropped
             yield
         finally:
             for digest in filter(None, made):

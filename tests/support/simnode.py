@@ -8,6 +8,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final, cast
 
 from sidecar.core import found, observe, paths
@@ -229,7 +230,7 @@ class SimNode(Writers):
             self.resolver,
             excluded,
             links_outside=True,
-            guard=lambda size: self._guard(region, size),
+            guard=partial(self._guard, region),
             rejects=lambda: self.holds.rejects(region),
             last=self.offers.last(region),
             given=self._given,
@@ -247,8 +248,8 @@ class SimNode(Writers):
         self.holds.brought_back()
         self._renewed(self)
 
-    def _guard(self, region: str, size: int) -> str:
-        why = self.holds.change(region, size)
+    def _guard(self, region: str, size: int, held: bool) -> str:
+        why = self.holds.change(region, size, held)
         self.granted[region] += not why
         return why
 

@@ -221,3 +221,14 @@ def test_a_checkpoint_that_may_not_open_the_index_just_now_comes_again(
         task.cancel()
 
     asyncio.run(lived())
+
+
+def test_the_links_hear_of_a_row_that_was_taken_back_when_a_peer_lacks_bytes(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, lost = start(), list[bool]()
+    node.on_rows_lost(lambda: lost.append(True))
+    monkeypatch.setattr("sidecar.engine.nowhere.Nowhere.said", Broken(lambda: None, IndexFull("full")))
+    with pytest.raises(IndexFull):
+        node.landing.gone("ams", PAGE, bytes(16))
+    assert [True] == lost

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.core.entry import NO_FLAGS, Flag, Kind, Row, Stat
+from sidecar.core import version as versions
+from sidecar.core.entry import NO_FLAGS, Dot, Flag, Head, Kind, Row, Stat
+from sidecar.core.frames import Entry, Outcome
 from sidecar.core.paths import RelPath
-from sidecar.engine.holds import Holds
+from sidecar.engine.holds import Hold, Holds
 from sidecar.engine.status import HoldKind
 from sidecar.index.store import Index
+from tests.unit.engine.conftest import Starter
 
 
 class Site:
@@ -258,3 +261,26 @@ def test_what_is_to_win_everywhere_is_held_until_it_is_done_or_given_up(site: Si
         assert "5 paths of dir/sub are to win in every region as they are here, 2 that are gone" in hold.why
     holds.claimed()
     assert not holds.active and not site.holds().active and [] == site.released
+
+
+# -- several peers
+
+
+def test_what_is_held_is_held_whoever_passes_it_on(start: Starter) -> None:
+    node = start()
+    page = RelPath(b"page")
+    Path(node.root.path, "page").write_text("x")
+    node.watching.absorb([page])
+    row = node.replica.row(page)
+    gone = Head(Dot(row.version.heads[0].dot.counter + 1, 9), Kind.TOMBSTONE)
+    entry = Entry(page, versions.write(row.version, gone))
+
+    def landed() -> Outcome:
+        with node.landing.slice("nyc", (entry,), {}, {}):
+            return node.landing.lander("nyc").land(entry, None, {}).outcome
+
+    node.index.put_stat(Row(page, row.version, row.stat, row.hash, row.seq, Flag.HELD))
+    node.holds.active[HoldKind.CHANGES] = Hold(HoldKind.CHANGES, 1, "ams", 1)
+    assert (Outcome.HELD, b"x") == (landed(), node.root.read(page))
+    assert node.holds.approve(HoldKind.CHANGES)
+    assert Outcome.APPLIED is landed()
