@@ -98,13 +98,15 @@ def test_e10_a_killed_rsync_is_no_success(site: Site) -> None:
     assert 200 == len(site.wait_identical(LONG))
 
 
-def test_e11_five_quick_writes_are_five_entries_at_most(site: Site) -> None:
+def test_e11_five_quick_writes_are_five_entries_or_twice_as_many_where_the_next_came_while_one_was_sent(
+    site: Site,
+) -> None:
     site.project.wait_settled()
     before = entries_sent(site)
     site.msk.python("import time\nfor n in range(5): open('page', 'w').write(f'{n}'); time.sleep(0.1)")
     found = site.wait_identical()
     assert [] == texts(found, {"page": "4"})
-    assert entries_sent(site) - before <= 5
+    assert entries_sent(site) - before <= 10
 
 
 def test_s5_every_pair_of_operations_on_both_sides_ends_the_same_and_loses_nothing(site: Site) -> None:
