@@ -22,6 +22,7 @@ from sidecar.engine.holds import Holds
 from sidecar.engine.land import Lander
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
+from tests.simulation import test_scenarios
 from tests.support import deploys, histories
 from tests.support.memory_disk import MemoryDisk
 from tests.support.memory_index import MemoryIndex
@@ -323,7 +324,6 @@ STRUCK: Final[tuple[Break, ...]] = (
     found_files_do_not_wait,
     torn_files_are_edits,
     nothing_is_doubted,
-    the_first_peer_to_answer_is_asked_alone,
     nobody_sees_that_a_volume_was_set_back,
 )
 COMPARED: Final[tuple[Break, ...]] = (
@@ -356,6 +356,15 @@ def test_a_history_with_holds_finds(break_it: Break, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("break_it", COMPARED, ids=lambda break_it: break_it.__name__)
 def test_a_history_with_wrong_cursors_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     found_by_history(break_it, histories.COMPARED, monkeypatch)
+
+
+def test_a_scene_finds_that_the_first_peer_to_answer_is_asked_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two thousand histories or more pass before one meets it: a scene leads there."""
+    the_first_peer_to_answer_is_asked_alone(monkeypatch)
+    scene = test_scenarios.test_a_found_copy_is_not_called_an_edit_before_every_peer_has_told_what_it_knows
+    with pytest.raises(AssertionError):
+        scene()
+    print(f"found by the scene {scene.__name__}")  # noqa: T201 - what this test is for
 
 
 def found_by_history(break_it: Break, kind: int, broken: pytest.MonkeyPatch) -> None:
