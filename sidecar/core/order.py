@@ -24,6 +24,7 @@ from sidecar.core.frames import Lane
 from sidecar.core.links import Resolver
 from sidecar.core.outbox import Item, Outbox, Plan, Planned, Round
 from sidecar.core.paths import RelPath
+from sidecar.core.replaced import MOST
 
 NOTHING: Final = 0
 """leans on nothing"""
@@ -55,20 +56,26 @@ def next_alone(box: Outbox, now: float, busy: Container[Lane] = ()) -> Plan | No
     return None
 
 
-def next_offer(box: Outbox, limit: int) -> Plan | None:
-    """The next rows to offer, `limit` at most; a round starts when all of the one before is settled."""
+def next_offer(box: Outbox, resolver: Resolver, limit: int) -> Plan | None:
+    """The next rows to offer, `limit` at most; a round starts when all of the one before is settled.
+
+    What replaces a directory, and symlinks that lead over it, go in the last round: live, so that they go in order, and
+    with the deletions beneath, so that the peer has no hole there.
+    """
     if not box.loaded:
         return None
     for turn in Round:
-        if turn is Round.TOMBSTONES and box.awaits_symlinks():
-            return None
+        if turn is Round.SYMLINKS:
+            _defer_links(box, resolver)
+        elif turn is Round.TOMBSTONES:
+            _send_deferred(box)
+            if box.awaits_symlinks():
+                return None
         while box.offers[turn]:
             chosen = _first(box, turn, limit)
-            alone = [item for item in chosen if not box.over_graves(item)]
-            if alone:
-                return box.launch(Lane.OFFER, [Planned(item) for item in alone])
-            for item in chosen:
-                _with_its_dead(box, item, turn)
+            planned = _links_in_order(box, resolver, chosen) if turn is Round.SYMLINKS else _alone(box, chosen)
+            if planned:
+                return box.launch(Lane.OFFER, planned)
         if box.offering(turn):
             return None
     return None
@@ -82,12 +89,79 @@ def _first(box: Outbox, turn: Round, limit: int) -> list[Item]:
     return list(itertools.islice(waiting, limit))
 
 
-def _with_its_dead(box: Outbox, item: Item, turn: Round) -> None:
-    """What replaces a directory goes in the last round; then with content, so that the peer has no hole there."""
-    if turn is Round.TOMBSTONES:
-        box.promote(item.path)
-    else:
-        box.defer(item)
+def _defer_links(box: Outbox, resolver: Resolver) -> None:
+    """Symlinks that lead over what replaces a directory go after that."""
+    links = list(box.offers[Round.SYMLINKS].values())
+    replace = box.replacing() if links else []
+    for link in links if replace else ():
+        if _leads_over(resolver, link, replace):
+            box.defer(link)
+
+
+def _send_deferred(box: Outbox) -> None:
+    for item in list(box.offers[Round.TOMBSTONES].values()):
+        if item.kind is not Kind.TOMBSTONE:
+            box.promote(item.path)
+
+
+def _leads_over(resolver: Resolver, link: Item, replace: list[RelPath]) -> bool:
+    targets = resolver.targets(link.path, link.target) or ()
+    return any(path == over or paths.beneath(path, over) for over in targets for path in replace)
+
+
+def _alone(box: Outbox, chosen: list[Item]) -> list[Planned]:
+    """What of it goes as it is: a deletion beneath what is about to take the place of its directory goes with that."""
+    for item in chosen:
+        if replacing(box, item.path) is not None and item.kind is Kind.TOMBSTONE:
+            box.promote(item.path)
+    return [Planned(item) for item in chosen if item.path not in box.live]
+
+
+def _links_in_order(box: Outbox, resolver: Resolver, chosen: list[Item]) -> list[Planned]:
+    """Symlinks to offer, each after those that it leads over or to, which come along."""
+    waiting = sorted(box.offers[Round.SYMLINKS])
+    planned: dict[RelPath, Planned] = {}
+    visiting: set[RelPath] = set()
+
+    def visit(link: Item) -> None:
+        visiting.add(link.path)
+        first = [
+            path
+            for over in resolver.targets(link.path, link.target) or ()
+            for path in _within(waiting, over)
+            if path not in visiting
+        ]
+        for path in first:
+            if path not in planned:
+                visit(box.offers[Round.SYMLINKS][path])
+        visiting.discard(link.path)
+        planned[link.path] = Planned(link, box.next_number(Lane.OFFER) if first else NOTHING)
+
+    for item in chosen:
+        if item.path not in planned:
+            visit(item)
+    return list(planned.values())
+
+
+def _within(ordered: list[RelPath], directory: RelPath) -> list[RelPath]:
+    """Of sorted paths those that are the directory or beneath it."""
+    at = bisect.bisect_left(ordered, directory)
+    found = [directory] if ordered[at : at + 1] == [directory] else []
+    for at in range(bisect.bisect_left(ordered, directory + b"/" if directory else b""), len(ordered)):
+        if not paths.beneath(ordered[at], directory):
+            break
+        found.append(ordered[at])
+    return found
+
+
+def replacing(box: Outbox, dead: RelPath) -> Item | None:
+    """What is about to take the place of a directory above a deletion: symlinks wait for that, not for what was beneath
+    it."""
+    for above in paths.ancestors(dead):
+        item = box.live.get(above)
+        if item is not None and item.kind not in (Kind.DIR, Kind.TOMBSTONE):
+            return item
+    return None
 
 
 class _Chooser:
@@ -122,11 +196,12 @@ class _Chooser:
         """Put `item` and all that must go before it into the batch; False if it has to wait."""
         if item.path in self._chosen or item.path in self._visiting:
             return True
-        if item.path in self._refused or self._full:
+        instead = replacing(self._box, item.path) if item.kind is Kind.TOMBSTONE else None
+        along = instead is not None and instead.path in self._visiting and self._whole(instead)
+        if item.path in self._refused or (self._full and not along):
             return False
         if item.not_before > self._now or self._alone(item):
             return False
-        instead = self._replacing(item) if item.kind is Kind.TOMBSTONE else None
         if instead is not None and instead.path not in self._visiting and not self._alone(instead):
             return self._choose(instead)  # which brings this deletion along, before it
         self._visiting.add(item.path)
@@ -134,6 +209,7 @@ class _Chooser:
         self._visiting.discard(item.path)
         if leans is None:
             self._refused.add(item.path)
+            self._leave_dead(item)
             return False
         self._chosen[item.path] = Planned(item, leans)
         self._room -= 1
@@ -152,20 +228,22 @@ class _Chooser:
             leans = self._target_first(item)
         if leans is not None and item.kind is not Kind.DIR:
             leans = _lowest(leans, self._deletions_beneath(item.path))
-        if leans is not None and item.kind is Kind.TOMBSTONE and self._replacing(item) is None:
+        if leans is not None and item.kind is Kind.TOMBSTONE and replacing(self._box, item.path) is None:
             leans = _lowest(leans, self._symlinks_first())
         return leans
 
+    def _whole(self, item: Item) -> bool:
+        """Does all that dies beneath it land in one step with it? Then it goes in one batch, however full that is."""
+        return self._box.over_graves(item) and len(self._box.dead_beneath(item.path)) <= MOST
+
+    def _leave_dead(self, item: Item) -> None:
+        """It has to wait, and so do the deletions beneath it that were chosen to go with it."""
+        if self._whole(item):
+            for dead in self._box.dead_beneath(item.path):
+                self._room += self._chosen.pop(dead, None) is not None
+
     def _alone(self, item: Item) -> bool:
         return self._box.is_large(item) or item.private
-
-    def _replacing(self, dead: Item) -> Item | None:
-        """What takes the place of a directory above a deletion: symlinks wait for that, not for what was beneath it."""
-        for above in paths.ancestors(dead.path):
-            item = self._box.live.get(above)
-            if item is not None and item.kind not in (Kind.DIR, Kind.TOMBSTONE):
-                return item
-        return None
 
     def _directories_first(self, path: RelPath) -> bool:
         for above in self._box.unsettled_above(path):
@@ -216,12 +294,7 @@ class _Chooser:
     def _unsettled_within(self, target: RelPath) -> list[RelPath]:
         if self._unsettled is None:
             self._unsettled = sorted(self._box.seqs)
-        found = [target] if target in self._box.seqs else []
-        for at in range(bisect.bisect_left(self._unsettled, target + b"/" if target else b""), len(self._unsettled)):
-            if not paths.beneath(self._unsettled[at], target):
-                break
-            found.append(self._unsettled[at])
-        return found
+        return _within(self._unsettled, target)
 
     def _symlinks_first(self) -> int | None:
         """Once a batch: choose every symlink that waits; the lowest number that brings one, None if one cannot go."""

@@ -138,6 +138,8 @@ class Outbox:
         """A row that the peer may know: it is told the version and asks for what it lacks."""
         if row.path in self.live:
             self.change(row)
+            # the peer lacks it: who waits for what is offered waits for it too
+            self._mark_round(row.path, self._turn_of(self.live[row.path]))
             return
         self._take_pending(row.path)
         item = self._item(row)
@@ -171,10 +173,17 @@ class Outbox:
         return item
 
     def defer(self, item: Item) -> None:
-        """A waiting offer goes in the last round, with the deletions beneath it."""
+        """A waiting offer goes in the last round, with the deletions beneath it, or after what goes so."""
         self.offers[self._round_of[item.path]].pop(item.path, None)
         self.offers[Round.TOMBSTONES][item.path] = item
         self._mark_round(item.path, Round.TOMBSTONES)
+
+    def replacing(self) -> list[RelPath]:
+        """The unsettled paths that are over graves."""
+        pending = (*self.offers.values(), self.live)
+        items = (of[path] for path in self._graves & self.seqs.keys() for of in pending if path in of)
+        flown = (path for path in self._graves & self.ahead.keys() if self.ahead[path][1] in (Kind.FILE, Kind.SYMLINK))
+        return [*(item.path for item in items if self.over_graves(item) and not item.busy), *flown]
 
     def over_graves(self, item: Item) -> bool:
         """May the peer have a directory there, of which deletions beneath are unsettled? It would live on for what is
@@ -213,6 +222,11 @@ class Outbox:
             self._graves.add(above)
             if above in self.live:
                 self._keep_round(self.live[above])
+                continue
+            turn = self._round_of.get(above)
+            item = self.offers[turn].get(above) if turn is not None else None
+            if item is not None and self.over_graves(item):
+                self.defer(item)
 
     def _done(self, path: RelPath) -> None:
         self.seqs.pop(path, None)

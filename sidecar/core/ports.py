@@ -5,7 +5,9 @@ Every effect is one step after which a crash may come; every one either happens 
 
 import dataclasses
 import enum
-from typing import Protocol, TypeAlias
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Protocol, TypeAlias
 
 from sidecar.core.entry import Head, Stat
 from sidecar.core.paths import RelPath
@@ -104,6 +106,12 @@ class Itself:
 Source: TypeAlias = Staged | Stored | CopyOf | Moved | Itself
 
 
+Beneath: TypeAlias = Mapping[RelPath, Out]
+"""What leaves with the directory that it lies in, by its path."""
+NOTHING: Final[Beneath] = MappingProxyType({})
+"""what leaves is no directory, or one in which nothing is that anybody knows"""
+
+
 class Disk(Protocol):
     """One web root with its trash and its conflicts. Paths are never followed through a symlink."""
 
@@ -127,8 +135,9 @@ class Disk(Protocol):
     def kept(self, digest: bytes) -> bool:
         """Are they among the conflicts, where nothing ages out?"""
 
-    def put(self, path: RelPath, head: Head, source: Source, out: Out | None) -> Stat:
-        """Show `head` at `path`, in the place of `out`, by one rename; its stat then.
+    def put(self, path: RelPath, head: Head, source: Source, out: Out | None, beneath: Beneath = NOTHING) -> Stat:
+        """Show `head` at `path`, in the place of `out`, by one rename; its stat then. With `beneath`, `out` is a
+        directory in which exactly that lies, beside what is excluded: it leaves too, and each of it is kept by itself.
 
         Raises Surprise, Missing, InUse (what came out is being written: it was put back), Unreachable, DiskFull.
         """

@@ -88,6 +88,9 @@ class Absorber:
         change = observe.compare(row, stat)
         if change is Change.NONE:
             self.unchanged += 1
+            if stat is not None and stat.kind is Kind.SYMLINK and stat != row.stat:
+                # it was made anew as it was, or chowned: the row must name the one that is to leave, when it is to
+                return self.replica.store.put_stat(Row(path, row.version, stat, b"", row.seq, row.flags))
             return self._another_directory(row, stat)
         if stat is None:
             if self.withheld(path):

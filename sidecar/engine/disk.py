@@ -12,6 +12,8 @@ from sidecar.core import paths
 from sidecar.core.entry import Head, Kind, Stat
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import (
+    NOTHING,
+    Beneath,
     CopyOf,
     DiskFull,
     InUse,
@@ -27,6 +29,7 @@ from sidecar.core.ports import (
     Surprise,
     Unreachable,
 )
+from sidecar.engine.cameout import CameOut
 from sidecar.engine.copies import Copies
 from sidecar.errors import GeorootError
 from sidecar.fs import apply, faults, keep, stage
@@ -142,7 +145,7 @@ class RootDisk:
 
     # -- changing
 
-    def put(self, path: RelPath, head: Head, source: Source, out: Out | None) -> Stat:
+    def put(self, path: RelPath, head: Head, source: Source, out: Out | None, beneath: Beneath = NOTHING) -> Stat:
         """One rename into the root, as the port says."""
         with self._translated(path):
             if isinstance(source, Moved):
@@ -153,7 +156,7 @@ class RootDisk:
                 return stat
             staged = self._staged(head, source)
             try:
-                stat = self._land(path, head, staged, out)
+                stat = self._land(path, head, staged, out, beneath)
             except BaseException:
                 if not isinstance(source, Staged):
                     self._drop_made(staged)
@@ -201,8 +204,12 @@ class RootDisk:
             raise Missing
         return copy
 
-    def _land(self, path: RelPath, head: Head, staged: stage.Staged, out: Out | None) -> Stat:
+    def _land(self, path: RelPath, head: Head, staged: stage.Staged, out: Out | None, beneath: Beneath) -> Stat:
         self._touched(path)
+        for inside, left in beneath.items():
+            self._touched(inside)
+            if left.stat.kind is Kind.FILE and self._root.is_open_for_writing(inside):
+                raise InUse(inside)
         if out is None:
             return apply.place(self._root, staged, path, head.mode, head.mtime_ns)
         done = apply.exchange(self._root, staged, path, out.stat, head.mode, head.mtime_ns)
@@ -215,9 +222,13 @@ class RootDisk:
         if Kind.DIR in (out.stat.kind, head.kind):
             self._root.let_go()
         try:
-            self._keep_staged(path, staged.name, out)
-        except UNKEPT:
+            if beneath:
+                self._keep_tree(CameOut(self._root, staged.name, path, beneath, self._excluded), out)
+            else:
+                self._keep_staged(path, staged.name, out)
+        except (Surprise, InUse, faults.Raced, *UNKEPT):
             apply.undo_exchange(self._root, staged, path, done.placed)
+            self._root.let_go()
             raise
         return done.placed
 
@@ -265,6 +276,14 @@ class RootDisk:
             self._index.add_conflict(path, out.hash, self._now_us())
         else:
             self._list_trash(name, path, out)
+
+    def _keep_tree(self, tree: CameOut, out: Out) -> None:
+        tree.check()
+        names = tree.to_trash(self.trash_name)
+        self._root.inbox.let_go()
+        for path, left in (*tree.beneath.items(), (tree.path, out)):
+            # of a directory in it nothing is kept but what it was: a restore makes it anew
+            self._list_trash(names.get(path) or self.trash_name(), path, left)
 
     def _keep_staged(self, path: RelPath, inbox_name: RelPath, out: Out) -> None:
         if out.stat.kind is Kind.FILE and out.keep is Keep.CONFLICT:

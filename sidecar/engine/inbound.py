@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from sidecar.core import paths
+from sidecar.core import paths, replaced
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind
 from sidecar.core.frames import (
@@ -39,9 +39,9 @@ from sidecar.engine.answering import Answerer
 from sidecar.engine.comparing import OtherWay, Way, both
 from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard
 from sidecar.engine.identity import Identity
-from sidecar.engine.land import Lander
 from sidecar.engine.landed import Landed
 from sidecar.engine.landing import Landing
+from sidecar.engine.whole import landed
 from sidecar.errors import ProtocolViolation, Retryable
 from sidecar.link.channel import Channel
 from sidecar.link.rsync import Verdict, verdict
@@ -257,40 +257,32 @@ class Inbound:
         order = self._orders[batch.lane]
         answers: list[Answer] = []
         tombstones = {e.path: e for e in batch.entries if _is_tombstone(e) and order.holds(e.leans)}
+        together = replaced.replaced(batch.entries)
+        leaving = replaced.moving(tombstones, batch.entries, together)
         lander = self._landing.lander(self._region)
-        for start in range(0, len(batch.entries), SLICE):
-            part = batch.entries[start : start + SLICE]
-            async with self._landing.copied(part, tombstones):
+        for indexes in replaced.slices(len(batch.entries), SLICE, together):
+            part = batch.entries[indexes.start : indexes.stop]
+            async with self._landing.copied(part, leaving):
                 await self._landing.in_order([entry.path for entry in part])
-                with self._landing.slice(self._region, part, staged, tombstones):
-                    for index, entry in enumerate(part, start):
-                        answer = self._one(lander, order, index, entry, staged, tombstones, full)
+                with self._landing.slice(self._region, part, staged, leaving):
+                    for index, done in landed(lander, batch.entries, indexes, together, order.holds, staged, leaving):
+                        answer = self._answer(index, batch.entries[index].path, done, full)
                         answers.append(answer)
                         if answer.outcome not in SETTLED:
                             order.broke(batch.number)
-            if start + SLICE < len(batch.entries):
+            if indexes.stop < len(batch.entries):
                 await asyncio.sleep(0)
         self._metrics.batch_landed(self._region, batch.lane, answers)
         return answers
 
-    def _one(
-        self,
-        lander: Lander,
-        order: LaneOrder[Batch],
-        index: int,
-        entry: Entry,
-        staged: dict[bytes, Staged],
-        tombstones: dict[RelPath, Entry],
-        full: bool,
-    ) -> Answer:
-        if not order.holds(entry.leans):
+    def _answer(self, index: int, path: RelPath, done: Landed, full: bool) -> Answer:
+        if done.outcome is Outcome.AGAIN:
             return Answer(index, Outcome.AGAIN)
-        landed = lander.land(entry, staged.get(entry.name or entry.path), tombstones)
-        if full and landed.outcome is Outcome.TORN:
-            landed = Landed(Outcome.BUSY, hint=NO_SPACE)
-        self._landing.trouble(entry.path, landed.hint)
-        self.way.told(entry.path, landed.outcome)
-        return Answer(index, landed.outcome, landed.want, landed.hint)
+        if full and done.outcome is Outcome.TORN:
+            done = Landed(Outcome.BUSY, hint=NO_SPACE)
+        self._landing.trouble(path, done.hint)
+        self.way.told(path, done.outcome)
+        return Answer(index, done.outcome, done.want, done.hint)
 
     async def _settle(self, batch: Batch, answers: list[Answer], ended: asyncio.Future[int]) -> None:
         await self._landing.durable()

@@ -30,7 +30,7 @@ from sidecar.core.ports import (
     Unreachable,
 )
 from sidecar.engine.absorb import Absorber
-from sidecar.engine.landed import Landed, NotDone, nothing_is_held, nothing_is_rejected
+from sidecar.engine.landed import Landed, NotDone, hint_of, nothing_is_held, nothing_is_rejected
 from sidecar.engine.replica import Replica, on_disk
 
 GIVEN: Final = 100_000
@@ -64,6 +64,8 @@ class Lander:
     """who wins where a found path and a peer's differ"""
     waits: Callable[[], None] = _nobody
     """called when a peer's row is to be asked for again, after the others have answered"""
+    answered: dict[RelPath, str] = dataclasses.field(default_factory=dict)
+    """what the guard said already"""
     _leaving: Mapping[RelPath, Entry] = dataclasses.field(default_factory=dict)
     _live: set[RelPath] = dataclasses.field(default_factory=set)
     """directories that were live a moment ago; forgotten when a local writer was faster"""
@@ -74,7 +76,7 @@ class Lander:
         """Land one entry. `staged` is its file, if it has one with the announced hash; `batch` the tombstones that
         travel with it, by path: what leaves in the same batch is moved, not copied."""
         self._leaving = batch
-        refused = self._refused(entry)
+        refused = self.refused(entry)
         if refused is not None:
             return refused
         for _ in range(SURPRISES):
@@ -83,15 +85,16 @@ class Lander:
             except NotDone as instead:
                 return instead.landed
             except Surprise:
-                self._live.clear()
+                self.forget()
                 continue
             except Missing:
                 return Landed(Outcome.TORN if entry.how is How.STAGED else Outcome.WANT)
             except (InUse, Unreachable, DiskFull) as error:
-                return Landed(Outcome.BUSY, hint=_hint(error))
+                return Landed(Outcome.BUSY, hint=hint_of(error))
         return Landed(Outcome.BUSY)
 
-    def _refused(self, entry: Entry) -> Landed | None:
+    def refused(self, entry: Entry) -> Landed | None:
+        """Why nothing is done with an entry, whatever lies here; None: something may be."""
         best = versions.winner(entry.version)
         if best is None or any(not versions.covers(entry.version, head.dot) for head in entry.version.heads):
             return Landed(Outcome.REFUSED, hint="a version whose vector does not cover its heads")
@@ -102,6 +105,10 @@ class Lander:
         if best.kind is Kind.SYMLINK and not self.links_outside and self.resolver.leaves(entry.path, best.target):
             return Landed(Outcome.HELD, hint="the symlink leaves the web root: see the setting links")
         return None
+
+    def forget(self) -> None:
+        """A local writer was faster, or directories left: what was live a moment ago may not be."""
+        self._live.clear()
 
     def _is_excluded(self, path: RelPath, is_dir: bool) -> bool:
         above = paths.parent(path)
@@ -119,27 +126,27 @@ class Lander:
         source = self._source(entry, staged)
 
         def have(digest: bytes) -> bool:
-            return _offers(source, digest) or _shows(row, digest) or self.replica.disk.have(digest)
+            return offers(source, digest) or shows(row, digest) or self.replica.disk.have(digest)
 
         def kept(digest: bytes) -> bool:
             in_hand = staged is not None and staged.hash == digest
-            return in_hand or _shows(row, digest) or self.replica.disk.kept(digest)
+            return in_hand or shows(row, digest) or self.replica.disk.kept(digest)
 
         missing: tuple[bytes, ...] = ()
         match plan(row, incoming, have, kept):
             case Known():
-                self._keep_loser(row.version, staged, entry)
+                self.keep_loser(row.version, staged, entry)
                 return Landed(Outcome.KNOWN)
             case Want(digest):
-                return self._lacks(entry, digest)
+                return self.lacks(entry, digest)
             case Merge(version, missing):
-                self._keep_loser(version, staged, entry)
+                self.keep_loser(version, staged, entry)
                 after = Row(row.path, version, row.stat, row.hash, row.seq, row.flags)
                 self.replica.commit(after, local=False, content=False, heard=entry.version)
             case Show(version, head, missing):
                 self._show(row, version, head, source, entry)
                 now = self.replica.row(entry.path).version
-                self._keep_loser(now, staged, entry)
+                self.keep_loser(now, staged, entry)
                 if now != version:
                     # a directory survived it: what was to be shown is a losing head now
                     missing = lacking(now, kept)
@@ -162,7 +169,8 @@ class Lander:
         return row, incoming
 
     @staticmethod
-    def _lacks(entry: Entry, digest: bytes) -> Landed:
+    def lacks(entry: Entry, digest: bytes) -> Landed:
+        """The answer to an entry whose winner's bytes are not here."""
         best = versions.winner(entry.version)
         if best is None or best.hash != digest:
             return Landed(Outcome.WANT, digest)
@@ -228,12 +236,13 @@ class Lander:
             if head.kind is not Kind.DIR and self._holds_held(row.path):
                 self._hold(row, "held with what is in it: see `sidecar status`")
             return
-        if head.kind is Kind.TOMBSTONE and row.path in self.given:
+        if head.kind is Kind.TOMBSTONE and row.path in self.given and row.path not in self.answered:
             self.given.discard(row.path)
             return
         if stat.kind is head.kind and row.hash == head.hash and stat.target == head.target:
             return
-        why = self.guard(stat.size, marked(row.flags, Flag.HELD))
+        held = marked(row.flags, Flag.HELD)
+        why = self.answered.pop(row.path) if row.path in self.answered else self.guard(stat.size, held)
         if why and self.rejects():
             raise NotDone(self._ours_wins(row, version))
         if why:
@@ -258,17 +267,17 @@ class Lander:
         same_kind = old is not None and old.kind is head.kind
         if old is not None and same_kind and (head.kind is Kind.DIR or row.hash == head.hash != b""):
             return disk.set_meta(row.path, head, old)
-        out = Out(old, row.hash, self._keep(row, version)) if old is not None else None
+        out = Out(old, row.hash, self.keep(row, version)) if old is not None else None
         if head.kind is not Kind.FILE:
             return disk.put(row.path, head, Itself(), out)
-        if source is None or not _offers(source, head.hash):
+        if source is None or not offers(source, head.hash):
             source = Stored(head.hash)
         stat = disk.put(row.path, head, source, out)
         if isinstance(source, Moved):
             self._has_moved(source.path)
         return stat
 
-    def _keep(self, row: Row, version: Version) -> Keep:
+    def keep(self, row: Row, version: Version) -> Keep:
         """What leaves the root is a conflict's as long as a head still names it."""
         if row.hash and any(h.kind is Kind.FILE and h.hash == row.hash for h in versions.losers(version)):
             return Keep.CONFLICT
@@ -277,7 +286,7 @@ class Lander:
         best = versions.winner(version)
         return Keep.DELETED if best is not None and best.kind is Kind.TOMBSTONE else Keep.REPLACED
 
-    def _keep_loser(self, version: Version, staged: Staged | None, entry: Entry) -> None:
+    def keep_loser(self, version: Version, staged: Staged | None, entry: Entry) -> None:
         """Staged bytes that did not win but are a head's are kept; those that another path's are kept for both."""
         disk = self.replica.disk
         for head in versions.losers(version):
@@ -330,7 +339,7 @@ class Lander:
                 self._survive(row, version, entry)
                 return
             try:
-                self.replica.disk.remove(row.path, Out(row.stat, row.hash, self._keep(row, version)))
+                self.replica.disk.remove(row.path, Out(row.stat, row.hash, self.keep(row, version)))
             except NotEmpty:
                 if not is_dir or self._lives(row.path):
                     raise Surprise from None
@@ -338,17 +347,13 @@ class Lander:
         self.replica.commit(Row(row.path, version, stat, b"", row.seq, flags), local=False, heard=entry.version)
 
 
-def _hint(error: InUse | Unreachable | DiskFull) -> str:
-    if isinstance(error, Unreachable):
-        return f"{error.why}: {error.hint}"
-    return "no space left on the volume" if isinstance(error, DiskFull) else ""
-
-
-def _shows(row: Row, digest: bytes) -> bool:
+def shows(row: Row, digest: bytes) -> bool:
+    """Does the root show these bytes there?"""
     return row.stat is not None and row.stat.kind is Kind.FILE and row.hash == digest
 
 
-def _offers(source: Source | None, digest: bytes) -> bool:
+def offers(source: Source | None, digest: bytes) -> bool:
+    """Are they what the source brings?"""
     if isinstance(source, Staged):
         return source.hash == digest
     return isinstance(source, CopyOf | Moved)

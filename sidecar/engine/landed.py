@@ -3,6 +3,7 @@
 import dataclasses
 
 from sidecar.core.frames import Outcome
+from sidecar.core.ports import DiskFull, InUse, Unreachable
 
 
 def nothing_is_rejected() -> bool:
@@ -22,6 +23,13 @@ class Landed:
     outcome: Outcome
     want: bytes = b""
     hint: str = ""
+
+
+def hint_of(error: InUse | Unreachable | DiskFull) -> str:
+    """Why a path could not be landed on, for people; "" for what passes by itself."""
+    if isinstance(error, Unreachable):
+        return f"{error.why}: {error.hint}"
+    return "no space left on the volume" if isinstance(error, DiskFull) else ""
 
 
 class NotDone(Exception):

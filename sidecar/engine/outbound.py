@@ -308,7 +308,7 @@ class Outbound:
     def _send_offers(self, box: Outbox, now: float) -> bool:
         if now < self._offers_due or box.in_flight(Lane.OFFER) >= OFFER_WINDOW:
             return False
-        plan = order.next_offer(box, OFFER_ENTRIES)
+        plan = order.next_offer(box, self._me.resolver, OFFER_ENTRIES)
         if plan is None:
             self._offers_due = 0.0
             return False

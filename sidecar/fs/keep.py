@@ -59,6 +59,16 @@ def out_to_trash(root: WebRoot, inbox_name: RelPath, trash_name: RelPath) -> Non
     _between(root.inbox, inbox_name, root.trash, trash_name)
 
 
+def back_to_inbox(root: WebRoot, trash_name: RelPath, inbox_name: RelPath) -> None:
+    """What `out_to_trash` moved lies in the inbox again.
+
+    Raises:
+        Occupied: something lies there. Missing: the trash's copy, or the directory in the inbox, is gone. ReadOnly.
+    """
+    with step.spot(root.trash, trash_name) as (from_fd, old), step.spot(root.inbox, inbox_name) as (to_fd, new):
+        step.rename(from_fd, old, to_fd, new, RENAME_NOREPLACE)
+
+
 def conflict_name(digest: bytes) -> RelPath:
     """Where among the conflicts the bytes with this hash lie."""
     return RelPath(digest.hex().encode())

@@ -16,12 +16,13 @@ from sidecar.core import version as versions
 from sidecar.core.entry import Flag, Kind, Row, Stat, Version
 from sidecar.core.frames import Answer, Outcome
 from sidecar.core.lanes import LaneOrder
-from sidecar.core.outbox import Item, Outbox, Round
+from sidecar.core.outbox import Item, Outbox, Planned, Round
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.holds import Holds
 from sidecar.engine.land import Lander
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
+from sidecar.engine.whole import Whole
 from tests.simulation import test_scenarios
 from tests.support import deploys, histories
 from tests.support.memory_disk import MemoryDisk
@@ -438,7 +439,31 @@ def sending_starts_before_all_is_known(broken: pytest.MonkeyPatch) -> None:
     broken.setattr(Outbox, "loaded", property(lambda box: True, lambda box, value: None), raising=False)
 
 
+def a_directory_is_emptied_before_it_is_replaced(broken: pytest.MonkeyPatch) -> None:
+    """Change of kind: what dies beneath a directory goes path by path."""
+    broken.setattr(Whole, "land", lambda whole, staged: None)
+
+
+def what_died_in_a_directory_moves_before_that_goes(broken: pytest.MonkeyPatch) -> None:
+    """Change of kind: a rename takes a file out of a directory that is still to be replaced."""
+    broken.setattr("sidecar.core.replaced.moving", lambda tombstones, entries, together: tombstones)
+
+
+def symlinks_are_offered_before_those_they_lead_over(broken: pytest.MonkeyPatch) -> None:
+    """Order, rule 4: of two symlinks in a row the first is offered before the second."""
+    broken.setattr(order, "_links_in_order", lambda box, resolver, chosen: [Planned(item) for item in chosen])
+
+
+def symlinks_are_offered_before_what_replaces_a_directory(broken: pytest.MonkeyPatch) -> None:
+    """Order, rule 4: a symlink is offered though what it leads over is to take the place of a directory."""
+    broken.setattr(order, "_defer_links", lambda box, resolver: None)
+
+
 ORDER: Final[tuple[Break, ...]] = (
+    a_directory_is_emptied_before_it_is_replaced,
+    what_died_in_a_directory_moves_before_that_goes,
+    symlinks_are_offered_before_those_they_lead_over,
+    symlinks_are_offered_before_what_replaces_a_directory,
     deletions_do_not_wait_for_symlinks,
     symlinks_do_not_wait_for_their_targets,
     what_is_busy_is_waited_for,

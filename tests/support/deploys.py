@@ -1,8 +1,9 @@
 """Deploys on one simulated node, and visitors on the others who follow `current` after every step of their disk.
 
 A deploy fills releases/N (in place or in a directory that is renamed), with a symlink to what all releases share, swaps
-the symlink `current`, and deletes the release before the last. A visitor who meets `current` must find all that
-releases/N held, and never goes back.
+the symlink `current`, and deletes the release before the last. Now and then the release that `current` leads to becomes
+a symlink to a copy of it, in one step. A visitor who meets `current` must find all that releases/N held, and never goes
+back.
 """
 
 from random import Random
@@ -85,8 +86,25 @@ class Deploys:
         self._go_on(self._chance.choice((0, 0, 3)))
         node.symlink(CURRENT, release)
         self._go_on(self._chance.choice((0, 0, 5)))
+        if self._chance.random() < 0.3:
+            self._link(number)
         if number > 2:
             node.delete(RelPath(b"releases/%d" % (number - 2)))
+            node.delete(RelPath(b"store/%d" % (number - 2)))
+
+    def _link(self, number: int) -> None:
+        """The release is a directory no more, but leads to a copy that is kept elsewhere."""
+        node, release, store = self._world.nodes[0], RelPath(b"releases/%d" % number), RelPath(b"store/%d" % number)
+        for path, content in self._releases[number].items():
+            copy = RelPath(store + path[len(release) :])
+            node.write(copy, content, in_place=True, keep_mtime=False)
+        self._go_on(self._chance.choice((0, 5, 60)))
+        aside = RelPath(release + b".old")
+        if self._chance.random() < 0.5:
+            node.rename(release, aside)
+        node.symlink(release, b"../" + store)
+        self._go_on(self._chance.choice((0, 5, 60)))
+        node.delete(aside)
 
     def _go_on(self, steps: int) -> None:
         """Events are read in their order, links move, now and then something breaks."""
@@ -123,8 +141,11 @@ class Deploys:
         if number < self._seen.get(node.name, 0):
             raise Wrong(f"{node.name} goes back from release {self._seen[node.name]} to {number}")
         self._seen[node.name] = number
+        release = RelPath(b"releases/%d" % number)
+        there = node.disk.files.get(release)
+        where = b"store/%d" % number if there is not None and there.kind is Kind.SYMLINK else release
         for path, content in self._releases[number].items():
-            if not _holds(node.disk.files.get(path), content):
+            if not _holds(node.disk.files.get(RelPath(where + path[len(release) :])), content):
                 raise Wrong(f"a visitor of {node.name} follows current to release {number} and misses {path!r}")
 
 

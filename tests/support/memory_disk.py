@@ -12,6 +12,8 @@ from sidecar.core import paths
 from sidecar.core.entry import Head, Kind, Stat
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.core.ports import (
+    NOTHING,
+    Beneath,
     CopyOf,
     InUse,
     Itself,
@@ -227,14 +229,14 @@ class MemoryDisk:
 
     # -- changing
 
-    def put(self, path: RelPath, head: Head, source: Source, out: Out | None) -> Stat:
+    def put(self, path: RelPath, head: Head, source: Source, out: Out | None, beneath: Beneath = NOTHING) -> Stat:
         if isinstance(source, Moved):
             return self._move(path, head, source, out)
         if head.kind is Kind.DIR and out is None:
             return self._make_dir(path, head.mode)
         name = self._staged(head, source)
         try:
-            return self._land(path, head, name, out)
+            return self._land(path, head, name, out, beneath)
         except (Surprise, InUse):
             if not isinstance(source, Staged):
                 self.free(self.inbox.pop(name))
@@ -290,7 +292,7 @@ class MemoryDisk:
                 return self.trash[name][ROOT].content
         return None
 
-    def _land(self, path: RelPath, head: Head, name: tuple[str, bytes], out: Out | None) -> Stat:
+    def _land(self, path: RelPath, head: Head, name: tuple[str, bytes], out: Out | None, beneath: Beneath) -> Stat:
         self._racing()
         if not self.is_dir(paths.parent(path)):
             raise Surprise
@@ -307,6 +309,8 @@ class MemoryDisk:
             raise Surprise
         if there.ino in self.open:
             raise InUse(path)  # exchanged, seen to be open, and exchanged back
+        if beneath:
+            self._expect_beneath(path, beneath)
         tree = self.lift(path)
         del self.inbox[name]
         for inside, inode in tree.items():
@@ -314,10 +318,25 @@ class MemoryDisk:
         self.files[path] = staged
         self._note_removed(tree)
         self._step()
+        for inside in [RelPath(other[len(path) :]) for other, its in beneath.items() if its.stat.kind is not Kind.DIR]:
+            del self.inbox[name[0], name[1] + inside]
+            number = self._next_name()
+            self.trash[number] = {ROOT: tree.pop(inside)}
+            self._step()
+            self.kept_rows.trash[number] = (RelPath(path + inside), beneath[RelPath(path + inside)].hash)
         for inside in tree:
             del self.inbox[name[0], name[1] + inside]
         self._keep(path, tree, out)
         return staged.stat()
+
+    def _expect_beneath(self, path: RelPath, beneath: Beneath) -> None:
+        """Exactly that lies there and nobody writes to it: seen before the exchange, or after it and exchanged back."""
+        there = {other for other in self.subtree(path)[1:] if not excluded(other, False)}
+        if there != beneath.keys() or any(not same(self.files[p].stat(), its.stat) for p, its in beneath.items()):
+            raise Surprise
+        for inside in beneath:
+            if self.files[inside].ino in self.open:
+                raise InUse(inside)
 
     def _dressed(self, inode: Inode, head: Head) -> Inode:
         mode = inode.mode if head.kind is Kind.SYMLINK else head.mode

@@ -17,6 +17,8 @@ SMALL = 150
 LARGE = 3_000_000
 KEPT = 3
 """Releases that are there after a deploy."""
+LINKED_AFTER = (0.5, 0.0, 0.1, 1.0)
+"""Seconds for which `current` leads to a directory, release by release, before that is linked."""
 NAMES = [f"part-{number % 10}/page-{number}" for number in range(SMALL)]
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
@@ -45,8 +47,8 @@ def swap(target: str) -> None:
 
 
 def deploy(how: str, release: int, base: str) -> None:
-    """One deploy: `in-place` or `moved`; with an `absolute` symlink beneath `base`; or `linked`: the release is a
-    directory that is turned into a symlink to where its files are kept, before `current` leads to it."""
+    """One deploy: `in-place` or `moved`; with an `absolute` symlink beneath `base`; or `linked`: the release that
+    `current` leads to is turned into a symlink to a copy of it, at once or when visitors elsewhere follow it."""
     where = f"releases/{release}"
     if how == "moved":
         fill(f"tmp-{release}", release)
@@ -55,13 +57,15 @@ def deploy(how: str, release: int, base: str) -> None:
         fill(where, release)
     if how == "linked":
         shutil.copytree(where, f"store/{release}")
+    swap(f"{base}/{where}" if how == "absolute" else where)
+    if how == "linked":
+        time.sleep(LINKED_AFTER[release % len(LINKED_AFTER)])
         os.symlink(f"../store/{release}", f"releases/{release}.new")
         libc = ctypes.CDLL(None, use_errno=True)
         paths = (os.fsencode(f"{where}.new"), os.fsencode(where))
         if libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE):
             raise OSError(ctypes.get_errno(), "renameat2")
         shutil.rmtree(f"{where}.new")
-    swap(f"{base}/{where}" if how == "absolute" else where)
 
 
 def remove(how: str, release: int) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Final
 
+from sidecar.core import replaced
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Row
 from sidecar.core.frames import (
@@ -29,6 +30,7 @@ from sidecar.core.paths import RelPath
 from sidecar.core.ports import Staged
 from sidecar.engine.comparing import Way
 from sidecar.engine.land import Lander
+from sidecar.engine.whole import landed
 from tests.support.memory_disk import digest_of
 from tests.support.simchannel import Channel
 from tests.support.simcompare import answer
@@ -41,7 +43,9 @@ SLICE: Final = 2
 class _Landing:
     batch: Batch
     staged: dict[bytes, Staged]
-    tombstones: dict[RelPath, Entry]
+    leaving: dict[RelPath, Entry]
+    together: dict[int, tuple[int, ...]]
+    slices: list[range]
     lander: Lander
     answers: list[Answer]
 
@@ -117,12 +121,14 @@ class Receiver:
             del self._queues[lane][0]
             holds = self._orders[lane].holds
             tombstones = {e.path: e for e in batch.entries if _is_tombstone(e) and holds(e.leans)}
-            self._landing[lane] = _Landing(batch, staged, tombstones, self._node.lander(self._peer), [])
+            together = replaced.replaced(batch.entries)
+            slices = list(replaced.slices(len(batch.entries), SLICE, together))
+            leaving = replaced.moving(tombstones, batch.entries, together)
+            self._landing[lane] = _Landing(batch, staged, leaving, together, slices, self._node.lander(self._peer), [])
         landing = self._landing[lane]
-        start = len(landing.answers)
-        part = landing.batch.entries[start : start + SLICE]
-        self._slice(landing, part, start)
-        if len(landing.answers) == len(landing.batch.entries):
+        if landing.slices:
+            self._slice(landing, landing.slices.pop(0))
+        if not landing.slices:
             del self._landing[lane]
             self._settle(landing)
         return True
@@ -147,28 +153,24 @@ class Receiver:
         """A staged file counts when its hash is the announced one."""
         return digest == wanted
 
-    def _slice(self, landing: _Landing, part: tuple[Entry, ...], start: int) -> None:
-        lane, number = landing.batch.lane, landing.batch.number
+    def _slice(self, landing: _Landing, indexes: range) -> None:
+        lane, number, entries = landing.batch.lane, landing.batch.number, landing.batch.entries
+        part = entries[indexes.start : indexes.stop]
         node, lane_order = self._node, self._orders[lane]
         if node.in_order:
             node.absorb_in_order(len(node.dirty))  # what landing looks at is not absorbed before what was there earlier
         node.mend()
         node.look_first([entry.path for entry in part])
         left = [RelPath(entry.name) for entry in part if entry.how is How.FROM]
-        moved = [landing.tombstones[path] for path in left if path in landing.tombstones]
+        moved = [landing.leaving[path] for path in left if path in landing.leaving]
         self._intend([*part, *moved], landing.staged)
         with node.transaction(self._peer):
-            for index, entry in enumerate(part, start):
-                if lane_order.holds(entry.leans):
-                    landed = landing.lander.land(
-                        entry, landing.staged.get(entry.name or entry.path), landing.tombstones
-                    )
-                    answered = Answer(index, landed.outcome, landed.want, landed.hint)
-                else:
-                    answered = Answer(index, Outcome.AGAIN)
-                self.way.told(entry.path, answered.outcome)
-                landing.answers.append(answered)
-                if answered.outcome not in SETTLED:
+            for index, done in landed(
+                landing.lander, entries, indexes, landing.together, lane_order.holds, landing.staged, landing.leaving
+            ):
+                self.way.told(entries[index].path, done.outcome)
+                landing.answers.append(Answer(index, done.outcome, done.want, done.hint))
+                if done.outcome not in SETTLED:
                     lane_order.broke(number)
         for entry in [*part, *moved]:
             node.intents.pop(entry.path, None)

@@ -209,7 +209,7 @@ class Sender:
     def _send_offers(self) -> bool:
         if self._seconds() < self._offers_due or self.box.in_flight(Lane.OFFER) >= WINDOW:
             return False
-        plan = order.next_offer(self.box, ENTRIES)
+        plan = order.next_offer(self.box, self._node.resolver, ENTRIES)
         if plan is None:
             self._offers_due = 0.0
             return False

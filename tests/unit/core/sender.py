@@ -76,7 +76,7 @@ class Sender:
 
     def offers(self, limit: int = 100) -> list[str]:
         """The names in the next batch of offers."""
-        return names(order.next_offer(self.box, limit))
+        return names(order.next_offer(self.box, self.resolver, limit))
 
     # -- what is answered
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sidecar.core import order
 from sidecar.core.frames import Answer, Lane, Outcome
 from sidecar.core.outbox import BUSY_RETRY
 from tests.unit.core.facts import deleted, directory, file, symlink
@@ -396,6 +397,33 @@ def test_what_replaces_a_directory_goes_with_all_that_was_in_it_and_after_that(k
     assert "d" == sent[-1] and sent.index("d/x/y") < sent.index("d/x")
 
 
+def test_all_that_was_in_a_directory_goes_in_one_batch_however_full_that_is() -> None:
+    sender = Sender()
+    sender.delete(*(f"d/{n}" for n in range(9)))
+    sender.link("d", "e")
+    assert [*(f"d/{n}" for n in range(9)), "d"] == sender.small(limit=2)
+
+
+def test_more_than_land_in_one_step_goes_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "MOST", 3)
+    sender = Sender()
+    sender.delete(*(f"d/{n}" for n in range(5)))
+    sender.link("d", "e")
+    assert [["d/0", "d/1"], ["d/2", "d/3"], ["d/4", "d"]] == [sender.small(limit=2) for _ in range(3)]
+
+
+def test_nothing_that_was_in_a_directory_goes_while_one_of_it_is_put_off() -> None:
+    sender = Sender()
+    sender.delete("d/z")
+    sender.small()
+    sender.told(Answer(0, Outcome.BUSY), now=0.0)
+    sender.delete("d/x", "d/y")
+    sender.link("d", "e")
+    sender.file("other")
+    assert ["other"] == sender.small(now=0.0)
+    assert {"d/x", "d/y", "d/z", "d"} == set(sender.small(now=BUSY_RETRY))
+
+
 def test_what_was_in_a_directory_does_not_go_without_what_replaces_it() -> None:
     sender = Sender()
     sender.file("d")
@@ -532,7 +560,56 @@ def test_what_replaces_a_directory_is_not_offered_before_all_that_was_in_it() ->
     for name in ("f", "current"):
         assert ([name], []) == (sender.offers(), sender.small())
         sender.settled(Lane.OFFER, rest=Outcome.KNOWN)
-    assert (["d/x"], []) == (sender.offers(), sender.offers())
-    assert [] == sender.small()
-    sender.settled(Lane.OFFER)
-    assert ["d"] == sender.small()
+    assert [] == sender.offers()
+    assert ["d/x", "d"] == sender.small()
+
+
+def test_what_was_in_a_directory_is_not_offered_without_what_replaces_it() -> None:
+    sender = Sender()
+    sender.offer("d/x", deleted(1))
+    sender.offer("gone", deleted(1))
+    sender.file("d")
+    assert ["gone"] == sender.offers()
+    assert ["d/x", "d"] == sender.small()
+
+
+def test_a_symlink_that_leads_over_what_replaces_a_directory_is_sent_after_that() -> None:
+    sender = Sender()
+    sender.offer("current", symlink(1, target="d"))
+    sender.offer("d", symlink(1, target="e"))
+    sender.offer("d/x", deleted(1))
+    sender.offer("gone", deleted(1))
+    assert [] == sender.offers()
+    assert ["d/x", "d", "current"] == sender.small()
+    assert [] == sender.offers()
+    sender.settled(Lane.SMALL)
+    assert ["gone"] == sender.offers()
+
+
+def test_a_symlink_waits_for_what_replaces_a_directory_here_meanwhile() -> None:
+    sender = Sender()
+    sender.offer("current", symlink(1, target="d"))
+    sender.offer("d/x", deleted(1))
+    sender.link("d", "e")
+    assert [] == sender.offers()
+    assert ["d/x", "d", "current"] == sender.small()
+
+
+def test_symlinks_are_offered_after_those_that_they_lead_over() -> None:
+    sender = Sender()
+    sender.offer("current", symlink(1, target="a"))
+    sender.offer("a", symlink(1, target="b"))
+    sender.offer("b/in", symlink(1, target="c"))
+    assert ["b/in", "a", "current"] == sender.offers(limit=1)
+
+
+def test_what_was_written_before_it_was_offered_counts_in_its_round() -> None:
+    sender = Sender(loaded=False)
+    sender.file("a")
+    sender.offer("a", file(2))
+    sender.offer("current", symlink(1, target="a"))
+    sender.box.offers_loaded(0)
+    assert [] == sender.offers()
+    assert ["a"] == sender.small()
+    sender.settled(Lane.SMALL)
+    assert ["current"] == sender.offers()

@@ -121,7 +121,7 @@ def test_what_a_peer_cannot_take_now_is_no_reason_to_wait(opened: Opened) -> Non
     assert resting(box, 0)
     box.offer(index.put(row("a", 1)))
     assert not resting(box, 0)
-    plan = next_offer(box, 9)
+    plan = next_offer(box, Resolver(lambda _: None), 9)
     assert plan is not None and not resting(box, 0)
     box.answered(Lane.OFFER, plan.number, Outcome.BUSY, (), 0)
     assert resting(box, 0)
@@ -237,7 +237,7 @@ async def test_a_busy_peer_is_asked_again_soon_and_nothing_is_made_of_it(side: S
 
 async def test_a_row_that_a_peer_cannot_take_now_does_not_count(side: Side, peer: Peer) -> None:
     side.box.offer(side.index.put(row("a", 1)))
-    plan = next_offer(side.box, 9)
+    plan = next_offer(side.box, Resolver(lambda _: None), 9)
     assert plan is not None
     side.box.answered(Lane.OFFER, plan.number, Outcome.BUSY, (), time.monotonic())
     await side.comparer.look()

@@ -196,6 +196,56 @@ def test_what_is_being_written_is_not_replaced(bench: Bench) -> None:
     assert b"old" == bench.read(A)
 
 
+def a_directory(bench: Bench) -> dict[RelPath, Out]:
+    bench.mkdir(A)
+    bench.write(IN_A, b"old")
+    return {IN_A: out(bench.disk, IN_A, Keep.DELETED)}
+
+
+def symlink() -> Head:
+    return Head(Dot(1, 1), Kind.SYMLINK, mtime_ns=MTIME, target=b"b")
+
+
+def test_a_directory_leaves_with_all_that_is_in_it_and_each_file_is_kept(bench: Bench) -> None:
+    beneath = a_directory(bench)
+    stat = bench.disk.put(A, symlink(), Itself(), out(bench.disk, A), beneath)
+    assert (Kind.SYMLINK, b"b", stat) == (stat.kind, stat.target, bench.disk.look(A))
+    assert bench.disk.have(beneath[IN_A].hash)
+    bench.disk.put(B, head(beneath[IN_A].hash), Stored(beneath[IN_A].hash), None)
+    assert b"old" == bench.read(B)
+
+
+def test_a_directory_in_which_something_else_lies_does_not_leave(bench: Bench) -> None:
+    beneath = a_directory(bench)
+    bench.write(b"a/new", b"new")
+    with pytest.raises(Surprise):
+        bench.disk.put(A, symlink(), Itself(), out(bench.disk, A), beneath)
+    assert (b"old", b"new") == (bench.read(IN_A), bench.read(b"a/new"))
+
+
+def test_a_directory_in_which_something_changed_does_not_leave(bench: Bench) -> None:
+    beneath = a_directory(bench)
+    bench.write(IN_A, b"older")
+    with pytest.raises(Surprise):
+        bench.disk.put(A, symlink(), Itself(), out(bench.disk, A), beneath)
+    assert b"older" == bench.read(IN_A)
+
+
+def test_a_directory_in_which_something_is_being_written_does_not_leave(bench: Bench) -> None:
+    beneath = a_directory(bench)
+    bench.hold_open(IN_A)
+    with pytest.raises(InUse) as raised:
+        bench.disk.put(A, symlink(), Itself(), out(bench.disk, A), beneath)
+    assert (IN_A, b"old") == (raised.value.path, bench.read(IN_A))
+
+
+def test_what_is_excluded_leaves_with_its_directory(bench: Bench) -> None:
+    beneath = a_directory(bench)
+    bench.write(b"a/notes~", b"excluded")
+    bench.disk.put(A, symlink(), Itself(), out(bench.disk, A), beneath)
+    assert Kind.SYMLINK is seen(bench.disk, A).kind
+
+
 def test_what_is_being_written_is_not_removed(bench: Bench) -> None:
     bench.write(A, b"old")
     leaves = out(bench.disk, A, Keep.DELETED)
