@@ -82,26 +82,37 @@ def next_offer(box: Outbox, resolver: Resolver, limit: int) -> Plan | None:
 
 
 def _first(box: Outbox, turn: Round, limit: int) -> list[Item]:
-    """What is offered next of a round; deletions deepest first."""
+    """What is offered next of a round: directories before what lies in them, deletions deepest first."""
     waiting = box.offers[turn].values()
     if turn is Round.TOMBSTONES:
         return heapq.nlargest(limit, waiting, key=lambda item: paths.depth(item.path))
-    return list(itertools.islice(waiting, limit))
+    chosen = dict[RelPath, Item]()
+    for item in itertools.islice(waiting, limit):
+        # a directory that changed again has a later seq than what lies in it
+        above = (box.offers[turn].get(path) for path in paths.ancestors(item.path))
+        chosen.update((each.path, each) for each in (*above, item) if each is not None)
+    return list(chosen.values())
 
 
 def _defer_links(box: Outbox, resolver: Resolver) -> None:
     """Symlinks that lead over what replaces a directory go after that."""
     links = list(box.offers[Round.SYMLINKS].values())
-    replace = box.replacing() if links else []
+    replace = _taking_places(box) if links else []
     for link in links if replace else ():
         if _leads_over(resolver, link, replace):
             box.defer(link)
 
 
+def _taking_places(box: Outbox) -> list[RelPath]:
+    """What is unsettled and replaces a directory."""
+    flown = (item for number in {n for n, _ in box.ahead.values()} for item in box.flight(Lane.SMALL, number))
+    offered = (box.offers[Round.TOMBSTONES][path] for path in box.deferred())
+    return [item.path for item in (*box.live.values(), *offered, *flown) if box.over_graves(item) and not item.busy]
+
+
 def _send_deferred(box: Outbox) -> None:
-    for item in list(box.offers[Round.TOMBSTONES].values()):
-        if item.kind is not Kind.TOMBSTONE:
-            box.promote(item.path)
+    for path in box.deferred():
+        box.promote(path)
 
 
 def _leads_over(resolver: Resolver, link: Item, replace: list[RelPath]) -> bool:
@@ -304,6 +315,8 @@ class _Chooser:
         return self._links
 
     def _all_symlinks(self) -> int | None:
+        if not self._box.offering(Round.SYMLINKS):
+            _send_deferred(self._box)
         if self._box.offering(Round.SYMLINKS):
             return None
         leans = min((n for n, kind in self._box.ahead.values() if kind is Kind.SYMLINK), default=NOTHING)

@@ -121,6 +121,7 @@ class Outbox:
         """the unsettled paths that are deletions"""
         self._symlinks: set[RelPath] = set()
         self._graves: set[RelPath] = set()
+        self._deferred: set[RelPath] = set()
 
     # -- what comes in
 
@@ -145,6 +146,8 @@ class Outbox:
         item = self._item(row)
         turn = self._turn_of(item)
         self.offers[turn][row.path] = item
+        if turn is not ROUND_OF[item.kind]:
+            self._deferred.add(row.path)
         self._mark_round(row.path, turn)
         self._note(row)
 
@@ -176,14 +179,16 @@ class Outbox:
         """A waiting offer goes in the last round, with the deletions beneath it, or after what goes so."""
         self.offers[self._round_of[item.path]].pop(item.path, None)
         self.offers[Round.TOMBSTONES][item.path] = item
+        self._deferred.add(item.path)
         self._mark_round(item.path, Round.TOMBSTONES)
 
-    def replacing(self) -> list[RelPath]:
-        """The unsettled paths that are over graves."""
-        pending = (*self.offers.values(), self.live)
-        items = (of[path] for path in self._graves & self.seqs.keys() for of in pending if path in of)
-        flown = (path for path in self._graves & self.ahead.keys() if self.ahead[path][1] in (Kind.FILE, Kind.SYMLINK))
-        return [*(item.path for item in items if self.over_graves(item) and not item.busy), *flown]
+    def deferred(self) -> list[RelPath]:
+        """What waits for the last round though it is no deletion."""
+        waiting = self.offers[Round.TOMBSTONES]
+        self._deferred = {
+            path for path in self._deferred if path in waiting and waiting[path].kind is not Kind.TOMBSTONE
+        }
+        return sorted(self._deferred)
 
     def over_graves(self, item: Item) -> bool:
         """May the peer have a directory there, of which deletions beneath are unsettled? It would live on for what is

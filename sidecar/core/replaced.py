@@ -14,8 +14,8 @@ from sidecar.core.frames import Entry
 from sidecar.core.paths import RelPath
 
 MOST: Final = 5000
-"""Deletions beneath one directory that land in one step with what replaces it, half a second of work; more of them go
-path by path."""
+"""Deletions beneath one directory that land in one step with what replaces it, some 0.6 ms of work each in one go; more
+of them go path by path."""
 
 
 def replaced(entries: Sequence[Entry]) -> dict[int, tuple[int, ...]]:

@@ -29,7 +29,7 @@ from sidecar.core.ports import (
     Surprise,
     Unreachable,
 )
-from sidecar.engine.cameout import CameOut
+from sidecar.engine.cameout import CameOut, expect_closed
 from sidecar.engine.copies import Copies
 from sidecar.errors import GeorootError
 from sidecar.fs import apply, faults, keep, stage
@@ -206,10 +206,7 @@ class RootDisk:
 
     def _land(self, path: RelPath, head: Head, staged: stage.Staged, out: Out | None, beneath: Beneath) -> Stat:
         self._touched(path)
-        for inside, left in beneath.items():
-            self._touched(inside)
-            if left.stat.kind is Kind.FILE and self._root.is_open_for_writing(inside):
-                raise InUse(inside)
+        expect_closed(self._root, beneath)
         if out is None:
             return apply.place(self._root, staged, path, head.mode, head.mtime_ns)
         done = apply.exchange(self._root, staged, path, out.stat, head.mode, head.mtime_ns)
@@ -228,7 +225,6 @@ class RootDisk:
                 self._keep_staged(path, staged.name, out)
         except (Surprise, InUse, faults.Raced, *UNKEPT):
             apply.undo_exchange(self._root, staged, path, done.placed)
-            self._root.let_go()
             raise
         return done.placed
 
@@ -278,10 +274,9 @@ class RootDisk:
             self._list_trash(name, path, out)
 
     def _keep_tree(self, tree: CameOut, out: Out) -> None:
-        tree.check()
         names = tree.to_trash(self.trash_name)
-        self._root.inbox.let_go()
         for path, left in (*tree.beneath.items(), (tree.path, out)):
+            self._touched(path)
             # of a directory in it nothing is kept but what it was: a restore makes it anew
             self._list_trash(names.get(path) or self.trash_name(), path, left)
 

@@ -444,11 +444,6 @@ def a_directory_is_emptied_before_it_is_replaced(broken: pytest.MonkeyPatch) -> 
     broken.setattr(Whole, "land", lambda whole, staged: None)
 
 
-def what_died_in_a_directory_moves_before_that_goes(broken: pytest.MonkeyPatch) -> None:
-    """Change of kind: a rename takes a file out of a directory that is still to be replaced."""
-    broken.setattr("sidecar.core.replaced.moving", lambda tombstones, entries, together: tombstones)
-
-
 def symlinks_are_offered_before_those_they_lead_over(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 4: of two symlinks in a row the first is offered before the second."""
     broken.setattr(order, "_links_in_order", lambda box, resolver, chosen: [Planned(item) for item in chosen])
@@ -461,7 +456,6 @@ def symlinks_are_offered_before_what_replaces_a_directory(broken: pytest.MonkeyP
 
 ORDER: Final[tuple[Break, ...]] = (
     a_directory_is_emptied_before_it_is_replaced,
-    what_died_in_a_directory_moves_before_that_goes,
     symlinks_are_offered_before_those_they_lead_over,
     symlinks_are_offered_before_what_replaces_a_directory,
     deletions_do_not_wait_for_symlinks,

@@ -595,6 +595,13 @@ def test_a_symlink_waits_for_what_replaces_a_directory_here_meanwhile() -> None:
     assert ["d/x", "d", "current"] == sender.small()
 
 
+def test_a_directory_that_changed_again_is_offered_before_what_lies_in_it() -> None:
+    sender = Sender()
+    sender.offer("d/x", file(1))
+    sender.offer("d", directory(1))
+    assert ["d", "d/x"] == sender.offers(limit=1)
+
+
 def test_symlinks_are_offered_after_those_that_they_lead_over() -> None:
     sender = Sender()
     sender.offer("current", symlink(1, target="a"))

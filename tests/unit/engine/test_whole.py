@@ -12,14 +12,14 @@ import pytest
 from sidecar.core import replaced
 from sidecar.core import version as versions
 from sidecar.core.entry import Dot, Flag, Head, Kind, Version
-from sidecar.core.frames import Entry, Outcome
+from sidecar.core.frames import Entry, How, Outcome
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Keep
 from sidecar.engine import restore
 from sidecar.engine.node import Node
 from sidecar.engine.restore import Restorer, Wanted
 from sidecar.engine.whole import Whole, landed
-from sidecar.fs import keep, stage, step
+from sidecar.fs import faults, keep, stage, step
 from tests.unit.engine.conftest import Starter
 
 P: Final = RelPath(b"releases/1")
@@ -71,10 +71,12 @@ def change_of_kind(node: Node) -> tuple[Entry, ...]:
 def land(node: Node, entries: tuple[Entry, ...], size: int = 4) -> dict[RelPath, Outcome]:
     """As `engine.inbound` lands a batch: the outcomes by path."""
     together = replaced.replaced(entries)
+    dead = {one.path: one for one in entries if one.version.heads[0].kind is Kind.TOMBSTONE}
+    leaving = replaced.moving(dead, entries, together)
     lander, outcomes = node.landing.lander("ams"), dict[RelPath, Outcome]()
     for part in replaced.slices(len(entries), size, together):
-        with node.landing.slice("ams", entries[part.start : part.stop], {}, {}):
-            for at, made in landed(lander, entries, part, together, lambda leans: True, {}, {}):
+        with node.landing.slice("ams", entries[part.start : part.stop], {}, leaving):
+            for at, made in landed(lander, entries, part, together, lambda leans: True, {}, leaving):
                 outcomes[entries[at].path] = made.outcome
     return outcomes
 
@@ -121,6 +123,28 @@ def test_a_directory_becomes_a_symlink_and_a_visitor_finds_every_page_at_every_s
     assert set(steps) == {len(PAGES)} and len(steps) > len(PAGES)
     assert files(node) == PAGES and html(node, P).is_symlink()
     assert node.index.intents() == []
+
+
+def test_what_a_rename_brought_out_of_it_is_copied_as_long_as_visitors_need_it(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start()
+    filled(node)
+    page, aside = next(iter(PAGES)), RelPath(b"aside")
+    row = node.replica.row(page)
+    assert row.stat is not None
+    head = Head(Dot(5, PEER), Kind.FILE, row.stat.size, MTIME, 0o644, row.hash)
+    brought = Entry(aside, Version(((PEER, 5),), (head,)), How.FROM, page)
+    there = list[bool]()
+
+    def looked(*args: Any) -> None:
+        real(*args)
+        there.append(html(node, page).exists())
+
+    real = step.rename
+    monkeypatch.setattr(step, "rename", looked)
+    assert set(land(node, (brought, *change_of_kind(node))).values()) == {Outcome.APPLIED}
+    assert all(there) and html(node, aside).read_bytes() == PAGES[page]
 
 
 def test_each_file_of_it_is_kept_under_its_own_path_and_comes_back_by_itself(start: Starter) -> None:
@@ -274,7 +298,7 @@ def test_what_cannot_be_kept_stays_in_the_root(start: Starter, monkeypatch: pyte
             try:
                 full(*args)
             except OSError as error:
-                raise keep.translate(error, RelPath(b"x")) from error
+                raise faults.translate(error, RelPath(b"x")) from error
 
         patched.setattr(keep, "_between", between)
         outcomes = land(node, change_of_kind(node))
