@@ -191,6 +191,7 @@ class Holds:
             return False
         log.info("rejected", hold=kind.value, paths=hold.paths)
         hold.rejected = True
+        self._uncount(hold.region)
         self._keep()
         self._released(kind)
         return True
@@ -202,7 +203,12 @@ class Holds:
     def _approve(self, regions: Iterable[str]) -> None:
         for region in regions:
             self._approved.add(region)
-            self._windows.pop(region, None)  # what was counted is approved with the rest
+            self._uncount(region)
+
+    def _uncount(self, region: str) -> None:
+        """What `region` ("": any) did so far is judged with what is held, and counts no more towards the next hold."""
+        for one in (region,) if region else tuple(self._regions):
+            self._windows.pop(one, None)
 
     def offered(self, region: str) -> None:
         """`region` has offered everything it has: an approval was for that, and so was a rejection."""

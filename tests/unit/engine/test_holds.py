@@ -241,6 +241,15 @@ def test_what_is_rejected_stays_so_until_the_region_has_offered_everything_again
     assert not again.rejects("ams") and not again.active and not site.holds().active
 
 
+def test_what_was_counted_before_a_rejection_does_not_hold_the_next_change(site: Site) -> None:
+    holds, _ = site.holds(), ten(site)
+    for _ in range(6):
+        holds.change("ams", 1)
+    assert holds.reject(HoldKind.CHANGES)
+    holds.offered("ams")
+    assert not holds.active and "" == holds.change("ams", 1)
+
+
 def test_what_a_scan_missed_is_asked_for_again(site: Site) -> None:
     holds, there = site.holds(), ten(site)
     assert frozenset() == holds.gone()
