@@ -19,7 +19,7 @@ from tests.support.simworld import Setting, World
 
 CURRENT: Final = RelPath(b"current")
 LOG: Final = RelPath(b"shared/log")
-PATIENCE: Final = 80
+PATIENCE: Final = 40
 """Rounds after which a visitor must meet the last release, whatever a writer at the peer holds open."""
 FILES: Final = (b"index", b"css", b"lib/one", b"lib/two")
 
