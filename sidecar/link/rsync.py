@@ -157,6 +157,8 @@ class Spare:
     def send(self, names: Sequence[bytes]) -> asyncio.Future[RsyncOutcome]:
         """Send these files, paths relative to the source; once. They are on their way when this returns.
 
+        Who awaits the outcome may be cancelled: the rsync still ends as it ends, and `wait_ended` says how.
+
         Raises:
             ValueError: `names` holds what is no name of a file, or it was called before.
         """
@@ -165,7 +167,7 @@ class Spare:
         self._names = listed(names)
         self._given_at = time.monotonic()
         self._hand_over()
-        return self._outcome
+        return asyncio.shield(self._outcome)
 
     def kill(self) -> None:
         """End it; what it was sending counts as failed."""

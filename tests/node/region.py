@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,11 +31,18 @@ async def until(true: Callable[[], object], what: str, within: float = 10.0) -> 
         await asyncio.sleep(0.005)
 
 
+_PORTS = itertools.count(20_000)
+"""Below those that the kernel gives to clients, and none twice: what was free a moment ago may be another's by now."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that no other caller gets."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is left")
 
 
 class Region:

@@ -287,3 +287,13 @@ async def test_the_self_test_says_what_an_unsuitable_rsync_did(pair: Pair, tmp_p
     fake.chmod(0o755)
     with pytest.raises(EnvironmentFault, match="delivers nothing"):
         await selftest(str(pair.msk.volume), pair.msk.env, str(fake))
+
+
+async def test_who_awaits_the_outcome_may_be_cancelled(pair: Pair) -> None:
+    (pair.msk.html / "page").write_bytes(b"x")
+    async with carrying(pair) as spares:
+        spare = spares.take()
+        waiting = spare.send([b"page"])
+        waiting.cancel()
+        outcome = await asyncio.wait_for(spare.wait_ended(), 10)
+    assert Verdict.SENT is outcome.verdict
