@@ -22,6 +22,8 @@ PROTOCOL: Final = 1
 
 MAX_ENTRIES: Final = 20_000
 """Of one frame: ten times what a node sends."""
+MAX_REGIONS: Final = 1000
+"""Of a mesh."""
 MAX_NAME: Final = 255
 """Characters of the name of a node or a version."""
 MAX_TEXT: Final = 32_768
@@ -169,11 +171,21 @@ class Settle(msgspec.Struct, frozen=True, array_like=True, tag="settle"):
     answers: Annotated[tuple[Answer, ...], Meta(max_length=MAX_ENTRIES)]
 
 
+class Lack(msgspec.Struct, frozen=True, array_like=True):
+    """`region` had not got certain bytes `age_ms` milliseconds ago; these are its peers."""
+
+    region: Name
+    age_ms: Natural
+    peers: Annotated[tuple[Name, ...], Meta(max_length=MAX_REGIONS)]
+
+
 class Gone(msgspec.Struct, frozen=True, array_like=True, tag="gone"):
-    """The sender no longer has the bytes with `hash` that were wanted for a losing head of `path`."""
+    """The sender has not got the bytes with `hash` that were wanted for a losing head of `path`; nor have those that
+    told it so: `lacks` names all, the sender among them."""
 
     path: RelPath
     hash: Hash
+    lacks: Annotated[tuple[Lack, ...], Meta(max_length=MAX_REGIONS)]
 
 
 class OffersEnd(msgspec.Struct, frozen=True, array_like=True, tag="offers-end"):

@@ -76,6 +76,8 @@ def next_offer(box: Outbox, resolver: Resolver, limit: int) -> Plan | None:
             planned = _links_in_order(box, resolver, chosen) if turn is Round.SYMLINKS else _alone(box, chosen)
             if planned:
                 return box.launch(Lane.OFFER, planned)
+            if not chosen or turn is Round.SYMLINKS:
+                return None
         if box.offering(turn):
             return None
     return None
@@ -87,11 +89,23 @@ def _first(box: Outbox, turn: Round, limit: int) -> list[Item]:
     if turn is Round.TOMBSTONES:
         return heapq.nlargest(limit, waiting, key=lambda item: paths.depth(item.path))
     chosen = dict[RelPath, Item]()
-    for item in itertools.islice(waiting, limit):
+    for item in itertools.islice((item for item in waiting if not _directory_is_live(box, item.path)), limit):
         # a directory that changed again has a later seq than what lies in it
         above = (box.offers[turn].get(path) for path in paths.ancestors(item.path))
         chosen.update((each.path, each) for each in (*above, item) if each is not None)
     return list(chosen.values())
+
+
+def _directory_is_live(box: Outbox, path: RelPath) -> bool:
+    """Does a directory above go in the small lane? The peer would make it itself, for what came before it: what its
+    writer said of it, a mode, would be the older of two."""
+    for above in box.unsettled_above(path):
+        waiting, flown = box.live.get(above), box.ahead.get(above)
+        if waiting is not None and waiting.kind is Kind.DIR and not waiting.busy:
+            return True
+        if flown is not None and flown[1] is Kind.DIR:
+            return True
+    return False
 
 
 def _defer_links(box: Outbox, resolver: Resolver) -> None:
@@ -134,7 +148,9 @@ def _links_in_order(box: Outbox, resolver: Resolver, chosen: list[Item]) -> list
     planned: dict[RelPath, Planned] = {}
     visiting: set[RelPath] = set()
 
-    def visit(link: Item) -> None:
+    def visit(link: Item) -> bool:
+        if _directory_is_live(box, link.path):
+            return False
         visiting.add(link.path)
         first = [
             path
@@ -142,11 +158,11 @@ def _links_in_order(box: Outbox, resolver: Resolver, chosen: list[Item]) -> list
             for path in _within(waiting, over)
             if path not in visiting
         ]
-        for path in first:
-            if path not in planned:
-                visit(box.offers[Round.SYMLINKS][path])
+        may_go = all(path in planned or visit(box.offers[Round.SYMLINKS][path]) for path in first)
         visiting.discard(link.path)
-        planned[link.path] = Planned(link, box.next_number(Lane.OFFER) if first else NOTHING)
+        if may_go:
+            planned[link.path] = Planned(link, box.next_number(Lane.OFFER) if first else NOTHING)
+        return may_go
 
     for item in chosen:
         if item.path not in planned:

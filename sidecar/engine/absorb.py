@@ -98,14 +98,14 @@ class Absorber:
             return self._vanished(row)
         if stat.kind is Kind.FILE:
             return self._file(row, change)
-        if row.stat is not None and row.stat.kind is Kind.DIR and stat.kind is not Kind.DIR:
+        if row.stat is not None and row.stat.kind is Kind.DIR and not _is_same_directory(stat, row.stat):
             self._beneath_has_gone(path)
         return self._write(row, stat, b"")
 
     def _another_directory(self, row: Row, stat: Stat | None) -> Row:
         """A directory that took the place of one that was moved away: what its row knew beneath has gone with that."""
         old = row.stat
-        if old is None or stat is None or stat.kind is not Kind.DIR or _identity(stat) == _identity(old):
+        if old is None or stat is None or stat.kind is not Kind.DIR or _is_same_directory(stat, old):
             return row
         self._beneath_has_gone(row.path)
         return self.replica.store.put_stat(Row(row.path, row.version, stat, b"", row.seq, row.flags))
@@ -222,5 +222,5 @@ class Absorber:
         return None
 
 
-def _identity(stat: Stat) -> tuple[int, int]:
-    return stat.ino, stat.btime_ns
+def _is_same_directory(stat: Stat, old: Stat) -> bool:
+    return stat.kind is Kind.DIR and (stat.ino, stat.btime_ns) == (old.ino, old.btime_ns)

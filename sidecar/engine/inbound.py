@@ -175,8 +175,9 @@ class Inbound:
                 self._offers_end(self._region)
             case Compare() | Look() | Check():
                 self._answerer.asked(frame)
-            case Gone(path, digest):
-                self._landing.gone(self._region, paths.checked(path), digest)
+            case Gone():
+                paths.checked(frame.path)
+                self._landing.gone(frame)
             case Bye(reason):
                 raise Retryable(f"{self._region} closed the link: {reason}")
             case _:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from sidecar.core import version as versions
 from sidecar.core.entry import Head
-from sidecar.core.frames import Batch, Entry, How
+from sidecar.core.frames import Batch, Entry, Gone, How
 from sidecar.core.ignore import Excluded
 from sidecar.core.intent import Intent
 from sidecar.core.paths import RelPath
@@ -102,7 +102,7 @@ class Landing:
         self._recover = recover
         self._given: set[RelPath] = set()
         self._rows_lost = rows_lost
-        self._nowhere = nowhere
+        self.nowhere = nowhere
         self.in_order = in_order
         self.unfinished = False
         """a transaction failed with renames done: until `mend`, the rows tell less than the root shows"""
@@ -129,10 +129,10 @@ class Landing:
             waits=self._waits,
         )
 
-    def gone(self, region: str, path: RelPath, digest: bytes) -> None:
-        """`region` has not got the bytes that it was asked for."""
+    def gone(self, gone: Gone) -> None:
+        """A peer has not got the bytes that it was asked for."""
         with self.committed(), self._me.index.transaction():
-            self._nowhere.said(region, path, digest)
+            self.nowhere.said(gone)
 
     async def durable(self) -> None:
         """Returns when everything landed so far survives a power loss."""

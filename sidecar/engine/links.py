@@ -131,6 +131,7 @@ class Link:
             met=self._met,
             comparing=self.comparing,
             other_way=self._way_from,
+            nowhere=self._node.landing.nowhere,
         )
         self.outbound = outbound
         try:

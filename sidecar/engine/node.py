@@ -135,7 +135,7 @@ class Node:
             waits=self.finding.wait,
             recover=self._recovery.run,
             rows_lost=self._rows_lost,
-            nowhere=Nowhere(self.replica, [peer.region for peer in options.peers]),
+            nowhere=Nowhere(self.replica, options.region, tuple(peer.region for peer in options.peers)),
             in_order=self._in_order,
             attribute=self._attribute,
             trouble=self._trouble,

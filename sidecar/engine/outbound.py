@@ -19,7 +19,6 @@ from sidecar.core.frames import (
     Compared,
     Entry,
     Frame,
-    Gone,
     Hello,
     How,
     Lane,
@@ -38,6 +37,7 @@ from sidecar.engine.comparing import Comparer, OtherWay, Way, both
 from sidecar.engine.delivery import Delivery
 from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard
 from sidecar.engine.identity import Identity
+from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.replica import Changed
 from sidecar.errors import Retryable
 from sidecar.link.channel import Channel
@@ -71,6 +71,7 @@ class Outbound:
         met: called with this when the peer has said hello.
         comparing: when the indexes are compared, and what came of it.
         other_way: the link from the peer to this node.
+        nowhere: who else has not got what this node is asked for and has not got.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Outbound:
         met: Callable[["Outbound"], None],
         comparing: Comparing,
         other_way: OtherWay,
+        nowhere: Nowhere,
     ) -> None:
         self._me = me
         self._region = region
@@ -99,6 +101,7 @@ class Outbound:
         self._met = met
         self._comparing = comparing
         self._other_way = other_way
+        self._nowhere = nowhere
         self._wake = asyncio.Event()
         self._offers_due = 0.0
         self._said_end = False
@@ -366,7 +369,7 @@ class Outbound:
         row = self._me.index.get(item.path)
         listed = row is not None and any(head.hash == item.want for head in versions.losers(row.version))
         if item.want and self._me.found_done:  # until then it may turn out to be what was found here
-            self._say(Gone(item.path, item.want))
+            self._say(self._nowhere.gone(item.path, item.want))
         torn = box.not_here(plan, listed, time.monotonic())
         self._say(self._batch(box, plan, "", []))
         self._recheck([one.path for one in torn])

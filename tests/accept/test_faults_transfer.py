@@ -9,8 +9,8 @@ import pytest
 from tests.support.compose import Project, Site, said, two_regions
 
 FILES, FILE_BYTES = 250, 1 << 20
-LARGE_BYTES = 256 << 20
-LIMIT = "64M"
+LARGE_BYTES = 1 << 30
+LIMIT = "128M"
 """KiB/s and so on, as rsync has it: else all of it is there before anybody can be killed."""
 WITHIN = 300.0
 _WRITE = """

@@ -1,4 +1,5 @@
-"""The simulation at full size: 20 000 histories of three nodes and 2 000 of deploys, seeds from 0 on, in two processes.
+"""The simulation at full size: 20 000 histories of three nodes, 2 000 of deploys and as many of owned paths, seeds from 0
+on, in two processes.
 
 SIM_HISTORIES=100000 runs more. What fails is told with its seed and the command that shows it again.
 """
@@ -12,7 +13,7 @@ from tests.support import many
 
 HISTORIES: Final = int(os.environ.get("SIM_HISTORIES") or "20000")
 A_TENTH: Final = 10
-"""There are so many histories for one of deploys."""
+"""There are so many histories for one of deploys, and for one of owned paths."""
 
 
 def test_all_histories_end_alike_with_nothing_lost_and_every_visitor_meets_whole_releases(
@@ -25,6 +26,6 @@ def test_all_histories_end_alike_with_nothing_lost_and_every_visitor_meets_whole
         histories += ran
         deploys += deployed
     record_property("histories of three nodes", histories)
-    record_property("histories of deploys", deploys)
+    record_property("histories of deploys, and of owned paths", deploys)
     record_property("seconds", round(time.monotonic() - began))
     assert HISTORIES == histories

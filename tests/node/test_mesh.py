@@ -1,5 +1,7 @@
-"""Three and five nodes that all know each other: a dead link is gone round, and two halves become one again."""
+"""Three nodes and more, each linked to all or all to one: a dead link is gone round, and halves become one again."""
 
+import itertools
+import os
 import random
 import threading
 import time
@@ -14,21 +16,24 @@ from tests.support.asking import wait_for
 from tests.support.load import Work
 from tests.support.relay import Relay
 
-NAMES = ("msk", "ams", "fra", "sin", "nyc")
+NAMES = ("msk", "ams", "fra", "sin", "nyc", "gru", "syd", "jnb", "bom", "sfo")
+SIZES = [int(size) for size in os.environ.get("MESH_SIZES", "3,5").split(",")]
 WITHIN = 120.0
 WORK_SECONDS = 3.0
 
 
 class Mesh(Regions):
-    """Every link goes through a relay of its own."""
+    """Every link goes through a relay of its own; of a star, each has one to the first and to nobody else."""
 
-    def __init__(self, base: Path, count: int) -> None:
+    def __init__(self, base: Path, count: int, star: bool) -> None:
         super().__init__(base, *NAMES[:count])
+        hub, *leaves = self.all
+        pairs = [(hub, leaf) for leaf in leaves] if star else list(itertools.combinations(self.all, 2))
         self._relays: dict[tuple[str, str], Relay] = {}
+        for a, b in pairs:
+            self._relays |= {(a.region, b.region): Relay(b.ssh_port), (b.region, a.region): Relay(a.ssh_port)}
         for one in self.all:
-            others = [other for other in self.all if other is not one]
-            self._relays |= {(one.region, other.region): Relay(other.ssh_port) for other in others}
-            ports = ((other.region, self._relays[one.region, other.region].port) for other in others)
+            ports = ((to, relay.port) for (region, to), relay in self._relays.items() if region == one.region)
             one.env["GEOROOT_PEERS"] = ",".join(f"{region}=127.0.0.1:{port}" for region, port in ports)
             one.env["GEOROOT_SPARES"] = "1"  # as many processes as links, not three times as many
 
@@ -39,10 +44,9 @@ class Mesh(Regions):
         apart = [relay for (a, b), relay in self._relays.items() if a in of and b in of and of[a] != of[b]]
         for relay in apart:
             relay.cut()
-        for half in halves:
-            for one in half:
-                away = sum(len(other) for other in halves if other is not half)
-                wait_for(lambda one=one, away=away: _down(one) == away, f"{one.region} misses {away}", WITHIN)  # type: ignore[misc]
+        for one in itertools.chain(*halves):
+            away = sum(region == one.region and self._relays[region, to] in apart for region, to in self._relays)
+            wait_for(lambda one=one, away=away: _down(one) == away, f"{one.region} misses {away}", WITHIN)  # type: ignore[misc]
         yield
         for relay in apart:
             relay.mend()
@@ -71,8 +75,8 @@ class Maker:
     def __init__(self, base: Path, held: ExitStack) -> None:
         self._base, self._held = base, held
 
-    def __call__(self, count: int) -> Mesh:
-        mesh = Mesh(self._base, count)
+    def __call__(self, count: int, star: bool = False) -> Mesh:
+        mesh = Mesh(self._base, count, star)
         self._held.callback(mesh.clean)
         for one in mesh.all:
             one.start()
@@ -95,9 +99,11 @@ def test_what_cannot_go_straight_goes_through_the_third_and_is_sent_to_nobody_tw
     assert 6 == sum(one.metric("georoot_files_sent_total") for one in mesh.all)
 
 
-@pytest.mark.parametrize("count", [3, 5])
-def test_two_halves_that_worked_on_become_one_again(meshes: Maker, count: int) -> None:
-    mesh = meshes(count)
+@pytest.mark.parametrize(
+    ("count", "star"), [*((size, False) for size in SIZES), (SIZES[0], True)], ids=lambda it: str(it).lower()
+)
+def test_two_halves_that_worked_on_become_one_again(meshes: Maker, count: int, star: bool) -> None:
+    mesh = meshes(count, star)
     (mesh.all[0].html / "shared").write_text("before")
     mesh.wait_identical(WITHIN)
     works = [_work(one, f"{count} {one.region}") for one in mesh.all]
@@ -114,8 +120,8 @@ def test_two_halves_that_worked_on_become_one_again(meshes: Maker, count: int) -
             assert facts[0] != "file" or facts[3] == tree[f"{one.region}/{path}"][3], path
     assert expected == {path: facts[0] for path, facts in tree.items()}
     assert 1 == len({(one.html / "shared").read_text() for one in mesh.all})
+    assert [1] * count == [one.status()["store"]["conflicts"] for one in mesh.all]
     for one in mesh.all:
-        assert 1 == one.status()["store"]["conflicts"], one.region
         assert "in the " in one.command("conflicts", "show", "shared").out
     before = [one.counted() for one in mesh.all]
     time.sleep(2.0)

@@ -9,7 +9,7 @@ from tests.support.simlink import Link
 from tests.support.simnode import SimNode
 from tests.support.simworld import Setting, World
 
-A = RelPath(b"a")
+A, INSIDE = RelPath(b"a"), RelPath(b"a/a")
 
 
 def wrote(node: SimNode, content: bytes, path: RelPath = A) -> None:
@@ -91,3 +91,37 @@ def test_a_found_copy_is_not_called_an_edit_before_every_peer_has_told_what_it_k
     moved(link(world, "c", "a"))
     world.calm(Random(0))
     assert A not in a.disk.files
+
+
+def test_what_lay_in_a_directory_is_gone_when_another_of_its_name_and_another_mode_is_there() -> None:
+    """Only one of the same mode was told from it: what had been in the old one stayed at the peers."""
+    world = World(Setting())
+    node = world.nodes[0]
+    node.symlink(INSIDE, b"target")
+    node.absorb([A, INSIDE])
+    node.rename(A, RelPath(b"b"))
+    node.mkdir(A)
+    node.chmod(A, 0o750)
+    world.calm(Random(0))
+    assert {A, b"b", b"b/a"} == set(world.nodes[1].disk.files)
+
+
+def test_the_bytes_of_a_loser_are_waited_for_in_a_star_while_the_hub_waits_for_them_too() -> None:
+    """The hub said that it had not got them, and a leaf, which knows nobody else, took that for the end of them."""
+    world = World(Setting((0.0,) * 3, star=True))
+    world.calm(Random(0))
+    hub, b, c = world.nodes
+    for each in world.links:
+        each.cut()
+    wrote(b, b"1001")
+    world.pass_time(1.0)
+    wrote(hub, b"1002")
+    first = link(world, "b", "a")
+    first.fault = 0.0  # the row comes, its bytes do not
+    moved(first, 12)
+    for _ in range(5):
+        moved(link(world, "a", "c"))
+        world.pass_time(12.0)
+    assert 2 == len(c.store.rows()[0].version.heads)
+    world.calm(Random(0))
+    assert [b"1001", b"1002"] == sorted(head.hash.rstrip(b"\0") for head in c.store.rows()[0].version.heads)

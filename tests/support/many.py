@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from tests.support import deploys, histories
+from tests.support import deploys, histories, owned
 from tests.support.simlink import Link
 
 PROCESSES: Final = 2
@@ -38,17 +38,22 @@ def chunks(first: int, count: int) -> Iterator[range]:
     yield from (range(at, min(at + CHUNK, first + count)) for at in range(first, first + count, CHUNK))
 
 
-def of_both(work: tuple[range, range]) -> tuple[int, int, str]:
-    """Histories, then deploys: how many there were of each, and the first failure."""
-    return len(work[0]), len(work[1]), of_histories(work[0]) or of_deploys(work[1])
+def of_owned(seeds: range) -> str:
+    """How to see the first history of owned paths that fails again, "" if none does."""
+    return next(filter(None, map(owned.failure, seeds)), "")
+
+
+def of_all(work: tuple[range, range]) -> tuple[int, int, str]:
+    """Histories; then deploys, and histories of owned paths: how many there were of each, and the first failure."""
+    return len(work[0]), len(work[1]), of_histories(work[0]) or of_deploys(work[1]) or of_owned(work[1])
 
 
 def run(work: Iterable[tuple[range, range]]) -> Iterator[tuple[int, int, str]]:
-    """Run histories and deploys in `PROCESSES` processes; as they end, how many they were and the first failure."""
+    """Run them in `PROCESSES` processes; as they end, how many they were and the first failure."""
     waiting: set[Future[tuple[int, int, str]]] = set()
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"), silence) as pool:
         for part in work:
-            waiting.add(pool.submit(of_both, part))
+            waiting.add(pool.submit(of_all, part))
             if len(waiting) >= 2 * PROCESSES:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (one.result() for one in done)

@@ -87,9 +87,9 @@ class Receiver:
                     self._queues[frame.lane].append(batch)
             case Sent(lane, number, _):
                 self._ended.add((lane, number))
-            case Gone(path, digest):
+            case Gone():
                 with self._node.transaction():
-                    self._node.nowhere.said(self._peer, path, digest)
+                    self._node.nowhere.said(frame)
             case Ping(seq, cursor, _):
                 self._node.me.heard_of(self._hello, seq)
                 self._remember(cursor)

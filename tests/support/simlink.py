@@ -17,7 +17,6 @@ from sidecar.core.frames import (
     Compared,
     Entry,
     Frame,
-    Gone,
     Hello,
     How,
     Lane,
@@ -175,7 +174,7 @@ class Sender:
         row = self._node.store.get(item.path)
         listed = row is not None and any(head.hash == item.want for head in versions.losers(row.version))
         if item.want and self._node.me.found_done:
-            self.out.say(Gone(item.path, item.want))
+            self.out.say(self._node.nowhere.gone(item.path, item.want))
         torn = self.box.not_here(plan, listed, self._seconds())
         self._say_batch(plan, "", [])
         self._node.dirty.update(dict.fromkeys(one.path for one in torn))

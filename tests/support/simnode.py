@@ -198,7 +198,7 @@ class SimNode(Writers):
         self.me = Identity(self.name, self.name, "", "", index, self.resolver, self.now_us)
         self.me.renewed = lambda: self._renewed(self)
         self.offers = Finding(self.name, self._peers)
-        self.nowhere = Nowhere(self.replica, self._peers, lambda: self._now_ns() / 1e9)
+        self.nowhere = Nowhere(self.replica, self.name, tuple(self._peers), lambda: self._now_ns() / 1e9)
         self.dirty = {}
         self.recover()
         self._doubt()

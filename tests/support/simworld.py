@@ -67,6 +67,8 @@ class Setting:
     grain_ns: int = 0
     limits: Limits = UNLIMITED
     compares: bool = False
+    star: bool = False
+    """does each know the first alone, which knows all?"""
 
 
 class World:
@@ -76,6 +78,8 @@ class World:
         link: makes a link: another class breaks a rule of it.
     """
 
+    modes: tuple[int, ...] = MODES
+
     def __init__(self, setting: Setting, link: type[Link] = Link) -> None:
         self._ns = EPOCH_NS
         self._runs = 0
@@ -83,10 +87,14 @@ class World:
         self.links: list[Link] = []
         names = [chr(97 + i) for i in range(len(setting.skews_s))]
         facts: Facts = {}
+
+        def knows(name: str, peer: str) -> bool:
+            return name != peer and not (setting.star and names[0] not in (name, peer))
+
         self.nodes = [
             SimNode(
                 name,
-                [peer for peer in names if peer != name],
+                [peer for peer in names if knows(name, peer)],
                 self.now_ns,
                 round(skew * 1e9),
                 setting.grain_ns,
@@ -123,7 +131,7 @@ class World:
             "unmount": partial(simscenes.unmount, self),
             "purge": partial(simscenes.purge, self),
         }
-        self.links += [link(a, b, self.seconds) for a in self.nodes for b in self.nodes if a is not b]
+        self.links += [link(a, b, self.seconds) for a in self.nodes for b in self.nodes if knows(a.name, b.name)]
         for made in self.links:
             made.failed = partial(self._cut_all, made.other)
             made.back = next(link for link in self.links if (link.one, link.other) == (made.other, made.one))
@@ -168,6 +176,10 @@ class World:
     def lost(self) -> set[bytes]:
         return self.faults.lost
 
+    def pool(self, node: SimNode) -> tuple[RelPath, ...]:
+        """The paths that local writers of a node write to."""
+        return POOL
+
     # -- steps
 
     def apply(self, step: Step) -> None:
@@ -188,7 +200,7 @@ class World:
 
     def _twice(self, node: SimNode, chance: Random) -> None:
         """A file is saved twice in a moment, with as many bytes, and looked at in between."""
-        path = chance.choice(POOL)
+        path = chance.choice(self.pool(node))
         if node.name in self.down or (path in node.disk.files and node.disk.files[path].kind is not Kind.FILE):
             return
         first = self.content(chance)
@@ -260,7 +272,7 @@ class World:
 
     def local(self, node: SimNode, chance: Random) -> None:
         """A local writer does something."""
-        path, other = chance.choice(POOL), chance.choice(POOL)
+        path, other = chance.choice(self.pool(node)), chance.choice(self.pool(node))
         what = chance.choice(OPS)
         match what:
             case "write":
@@ -282,7 +294,7 @@ class World:
     def _rare(self, node: SimNode, path: RelPath, what: str, chance: Random) -> None:
         match what:
             case "chmod":
-                node.chmod(path, chance.choice(MODES) if chance.random() < 0.7 else 0o711)
+                node.chmod(path, chance.choice(self.modes) if chance.random() < 0.7 else 0o711)
             case "touch":
                 node.touch(path, EPOCH_NS - (7200 + chance.randrange(5)) * 1_000_000_000)
             case "begin":
@@ -290,7 +302,7 @@ class World:
             case "finish":
                 node.finish(self.content(chance))
             case "anew" if node.disk.is_dir(path):
-                node.rename(path, chance.choice(POOL))
+                node.rename(path, chance.choice(self.pool(node)))
                 node.mkdir(path)
             case "anew":
                 node.mkdir(path)

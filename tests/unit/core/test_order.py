@@ -97,6 +97,30 @@ def test_what_is_in_a_directory_waits_while_that_is_being_offered() -> None:
     assert ["a/f"] == sender.small()
 
 
+def test_what_is_offered_waits_while_its_directory_goes_live() -> None:
+    sender = Sender()
+    sender.offer("a", directory(1))
+    sender.offer("a/f", file(1))
+    sender.offer("f", file(1))
+    sender.dir("a")  # its mode has changed
+    assert ["f"] == sender.offers(limit=1)
+    sender.settled(Lane.OFFER)
+    assert (["a"], []) == (sender.small(), sender.offers())
+    sender.settled()
+    assert ["a/f"] == sender.offers()
+
+
+def test_a_symlink_that_leads_to_what_waits_for_its_directory_waits_too() -> None:
+    sender = Sender()
+    sender.offer("a/link", symlink(1, target="page"))
+    sender.offer("current", symlink(1, target="a/link"))
+    sender.dir("a")
+    sender.small()
+    assert [] == sender.offers()
+    sender.settled()
+    assert ["a/link", "current"] == sender.offers()
+
+
 def test_what_is_in_a_directory_waits_while_that_is_put_off() -> None:
     sender = Sender()
     sender.dir("a")

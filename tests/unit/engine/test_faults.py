@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sidecar.core.entry import Flag, Kind, Stat
+from sidecar.core.frames import Gone
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Keep
 from sidecar.engine.node import Node
@@ -230,5 +231,5 @@ def test_the_links_hear_of_a_row_that_was_taken_back_when_a_peer_lacks_bytes(
     node.on_rows_lost(lambda: lost.append(True))
     monkeypatch.setattr("sidecar.engine.nowhere.Nowhere.said", Broken(lambda: None, IndexFull("full")))
     with pytest.raises(IndexFull):
-        node.landing.gone("ams", PAGE, bytes(16))
+        node.landing.gone(Gone(PAGE, bytes(16), ()))
     assert [True] == lost
