@@ -1,5 +1,5 @@
-"""The simulation at full size: 20 000 histories of three nodes, 2 000 of deploys and as many of owned paths, seeds from 0
-on, in two processes.
+"""The simulation at full size, seeds from 0 on, in two processes: 20 000 histories of three nodes, 2 000 of deploys and
+as many of owned paths.
 
 SIM_HISTORIES=100000 runs more. What fails is told with its seed and the command that shows it again.
 """
