@@ -344,8 +344,7 @@ class Outbox:
                 self._done(item.path)
             elif item.path in self.seqs or item.want or answer.hash:
                 # even if the peer has sent us this version meanwhile: it lacks the bytes of a losing head
-                self._again(item, answer, now)
-                if answer.outcome is Outcome.TORN:
+                if self._again(item, answer, now):
                     torn.append(item)
         return torn
 
@@ -369,15 +368,15 @@ class Outbox:
         elif lane is Lane.SMALL and self.ahead.get(item.path, (0,))[0] == number:
             del self.ahead[item.path]
 
-    def _again(self, item: Item, answer: Answer, now: float) -> None:
+    def _again(self, item: Item, answer: Answer, now: float) -> bool:
+        """It goes once more; did what came arrive torn? So did a losing head's bytes if they are wanted again: what was
+        read where they lay was being written."""
+        is_torn = answer.outcome is Outcome.TORN or (answer.outcome is Outcome.WANT and item.want == answer.hash != b"")
         item.want, item.not_before, item.busy = b"", 0.0, False
         match answer.outcome:
             case Outcome.WANT:
                 item.want, item.came_from = answer.hash, None
                 item.stage = item.kind is Kind.FILE and not answer.hash
-            case Outcome.TORN:
-                item.tries += 1
-                item.not_before = now + min(TROUBLE_RETRY, TORN_RETRY * 2.0**item.tries)
             case Outcome.BUSY:
                 item.busy = True
                 self._unmark_round(item.path)  # nothing waits for it: neither a round, nor who waits for all offers
@@ -385,11 +384,15 @@ class Outbox:
                 item.stage = False  # it asks for the content when it can take it
             case _:
                 pass
+        if is_torn:
+            item.tries += 1
+            item.not_before = now + min(TROUBLE_RETRY, TORN_RETRY * 2.0**item.tries)
         self.live[item.path] = item
         if item.path not in self.seqs:
             self.seqs[item.path] = item.seq
             heapq.heappush(self._oldest, (item.seq, item.path))
         self._keep_round(item)
+        return is_torn
 
     def unsettled_above(self, path: RelPath) -> list[RelPath]:
         """The directories above `path` that the peer may lack."""

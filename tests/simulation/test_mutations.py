@@ -391,9 +391,10 @@ def symlinks_do_not_wait_for_their_targets(broken: pytest.MonkeyPatch) -> None:
 def what_is_busy_is_waited_for(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 3: a symlink waits for a file that a writer at the peer has open."""
 
-    def again(box: Outbox, item: Item, answer: Answer, now: float) -> None:
-        real(box, item, answer, now)
+    def again(box: Outbox, item: Item, answer: Answer, now: float) -> bool:
+        torn = real(box, item, answer, now)
         item.busy = False
+        return torn
 
     real = Outbox._again
     broken.setattr(Outbox, "_again", again)
@@ -402,11 +403,12 @@ def what_is_busy_is_waited_for(broken: pytest.MonkeyPatch) -> None:
 def what_is_busy_holds_up_its_round(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 3: symlinks and deletions are not offered while a writer at the peer has an offered file open."""
 
-    def again(box: Outbox, item: Item, answer: Answer, now: float) -> None:
+    def again(box: Outbox, item: Item, answer: Answer, now: float) -> bool:
         turn = box._round_of.get(item.path)
-        real(box, item, answer, now)
+        torn = real(box, item, answer, now)
         if turn is not None:
             box._mark_round(item.path, turn)
+        return torn
 
     real = Outbox._again
     broken.setattr(Outbox, "_again", again)

@@ -44,6 +44,18 @@ def test_bytes_that_went_with_a_volume_before_anybody_had_them_are_asked_for_no_
     assert [b"1002"] == [head.hash.rstrip(b"\0") for head in c.store.rows()[0].version.heads]
 
 
+def test_a_round_ends_when_nothing_can_happen_any_more_before_time_passes() -> None:
+    """The rows of a sender were read at some rounds alone, by chance: a peer was behind for more than forty of them."""
+    world = World(Setting())
+    a, b, c = world.nodes
+    for number in range(50):
+        wrote(a, b"%d" % (1001 + number), RelPath(b"%d" % number))
+    for link in world.links:
+        link.dead = link.one is not a
+    world.go_on(1, Random(0))
+    assert a.disk.shown() == b.disk.shown() == c.disk.shown()
+
+
 def test_what_a_row_knew_before_an_intent_was_made_is_not_written_again_at_a_start() -> None:
     """Every peer was offered it once more, after a kill that interrupted nothing."""
     node = World(Setting()).nodes[0]

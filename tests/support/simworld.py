@@ -469,10 +469,11 @@ class World:
 
     @staticmethod
     def _run_dry(link: Link, chance: Random) -> bool:
-        moved, idle, pings = 0, 0, link.pings
+        """Until nothing of any kind can happen on it before time passes."""
+        moved, idle, first, pings = 0, 0, chance.randrange(5), link.pings
         while idle < 5:
-            if link.step(chance.randrange(5) if idle == 0 else moved + idle, chance):
-                moved, idle = moved + 1, 0
+            if link.step(first + idle, chance):
+                moved, idle, first = moved + 1, 0, chance.randrange(5)
             else:
                 idle += 1
             if moved > STEPS:

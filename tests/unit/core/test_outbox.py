@@ -240,6 +240,21 @@ def test_the_bytes_of_a_losing_head_go_alone_and_settle_the_path() -> None:
     assert sender.box.idle
 
 
+def test_bytes_of_a_losing_head_that_are_wanted_once_more_were_torn_and_go_again_a_little_later() -> None:
+    """They lie in a file that is being written: it was sent again and again, without a pause."""
+    sender = Sender()
+    sender.file("a")
+    sender.small()
+    sender.told(Answer(0, Outcome.WANT, digest("b")), now=100.0)
+    assert None is sender.box.next_due()
+    assert ("a", Lane.SMALL) == sender.alone(now=100.0)
+    assert [path("a")] == [item.path for item in sender.told(Answer(0, Outcome.WANT, digest("b")), now=100.0)]
+    assert pytest.approx(100.0 + 2 * TORN_RETRY) == sender.box.next_due()
+    assert ("a", Lane.SMALL) == sender.alone(now=101.0)
+    assert [] == sender.told(Answer(0, Outcome.WANT, digest("c")), now=101.0)
+    assert ("a", Lane.SMALL) == sender.alone(now=101.0)
+
+
 def test_a_losing_head_is_sent_though_the_peer_has_sent_this_version_meanwhile() -> None:
     sender = Sender()
     sender.file("a")
