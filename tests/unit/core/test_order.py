@@ -626,6 +626,50 @@ def test_a_directory_that_changed_again_is_offered_before_what_lies_in_it() -> N
     assert ["d", "d/x"] == sender.offers(limit=1)
 
 
+def test_what_is_in_a_directory_is_not_offered_before_the_directory_that_goes_live() -> None:
+    """A symlink that had to wait left the directory it leads to behind among what goes live: a peer made it itself."""
+    sender = Sender()
+    for name, head in (("d", directory(1)), ("d/e", directory(1)), ("d/e/x", file(1)), ("y", file(1))):
+        sender.offer(name, head)
+    assert ["d"] == sender.offers(limit=1)
+    sender.link("current", "d/e")
+    assert [] == sender.small()
+    assert ["y"] == sender.offers(limit=2)
+    sender.told(Answer(0, Outcome.KNOWN), lane=Lane.OFFER)
+    assert [] == sender.offers()
+    sender.box.answered(Lane.OFFER, 1, Outcome.KNOWN, (), 0.0)
+    assert ["d/e", "d/e/x", "current"] == sender.small()
+
+
+def test_what_is_in_a_directory_is_not_offered_while_the_directory_is_in_flight() -> None:
+    sender = Sender()
+    sender.dir("d")
+    sender.offer("d/x", file(1))
+    sender.offer("d/current", symlink(1, target="x"))
+    assert [] == sender.offers()
+    assert ["d"] == sender.small()
+    assert [] == sender.offers()
+    sender.settled()
+    assert ["d/x"] == sender.offers()
+    sender.settled(Lane.OFFER)
+    sender.dir("d")
+    assert [] == sender.offers()
+    sender.small()
+    sender.told(Answer(0, Outcome.BUSY))
+    assert ["d/current"] == sender.offers()
+
+
+def test_a_symlink_is_not_offered_before_another_whose_directory_goes_live() -> None:
+    sender = Sender()
+    sender.offer("current", symlink(1, target="d/latest"))
+    sender.offer("d/latest", symlink(1, target="x"))
+    sender.dir("d")
+    assert [] == sender.offers(limit=1)
+    assert ["d"] == sender.small()
+    sender.settled()
+    assert ["d/latest", "current"] == sender.offers(limit=1)
+
+
 def test_symlinks_are_offered_after_those_that_they_lead_over() -> None:
     sender = Sender()
     sender.offer("current", symlink(1, target="a"))
