@@ -342,10 +342,9 @@ class Outbox:
                 continue  # a newer version is under way
             if answer.outcome in SETTLED:
                 self._done(item.path)
-            elif item.path in self.seqs or item.want or answer.hash:
+            elif (item.path in self.seqs or item.want or answer.hash) and self._again(item, answer, now):
                 # even if the peer has sent us this version meanwhile: it lacks the bytes of a losing head
-                if self._again(item, answer, now):
-                    torn.append(item)
+                torn.append(item)
         return torn
 
     def gone(self, path: RelPath) -> None:

@@ -5,6 +5,7 @@ from random import Random
 from sidecar.core import version as versions
 from sidecar.core.intent import Intent
 from sidecar.core.paths import RelPath
+from tests.support.memory_disk import digest_of
 from tests.support.simlink import Link
 from tests.support.simnode import SimNode
 from tests.support.simworld import Setting, World
@@ -137,3 +138,36 @@ def test_the_bytes_of_a_loser_are_waited_for_in_a_star_while_the_hub_waits_for_t
     assert 2 == len(c.store.rows()[0].version.heads)
     world.calm(Random(0))
     assert [b"1001", b"1002"] == sorted(head.hash.rstrip(b"\0") for head in c.store.rows()[0].version.heads)
+
+
+def test_deletions_that_are_offered_leave_nothing_of_their_directories() -> None:
+    """A peer that hears of the directory first keeps it, for what still lives in it there."""
+    world = World(Setting())
+    a = world.nodes[0]
+    wrote(a, b"1001", RelPath(b"a/b/c"))
+    world.calm(Random(0))
+    for each in world.links:
+        each.cut()
+    a.delete(A)
+    a.absorb(list(a.dirty))
+    world.calm(Random(0))
+    assert [{}, {}, {}] == [node.disk.shown() for node in world.nodes]
+
+
+def test_a_peer_that_sends_a_version_itself_may_still_lack_the_bytes_of_a_losing_head() -> None:
+    """It asked for them, and the link was cut before that was heard: it could ask only if the path was unsettled on."""
+    world = World(Setting((0.0, 0.0)))
+    a, b = world.nodes
+    wrote(b, b"1001")
+    world.pass_time(1.0)
+    wrote(a, b"1002")
+    tells = link(world, "b", "a")
+    tells.connect()
+    for which in (0, 2, 3) * 10:  # no answer is heard
+        tells.step(which, None)
+    moved(link(world, "a", "b"))
+    for which in (2, 3) * 10:
+        tells.step(which, None)
+    tells.cut()
+    world.calm(Random(0))
+    assert a.disk.stored(digest_of(b"1001")) == b"1001"
