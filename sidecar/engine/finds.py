@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from sidecar.core import found
-from sidecar.core.entry import Flag, Kind, Row, marked
+from sidecar.core.entry import Flag, Kind, Row, Stat, marked
 from sidecar.core.found import Left
 from sidecar.core.frames import Hello
 from sidecar.core.paths import ROOT, RelPath
@@ -21,6 +21,7 @@ from sidecar.engine.joining import Joining
 from sidecar.engine.offers import Finding
 from sidecar.engine.patience import Patience
 from sidecar.engine.replica import Replica
+from sidecar.engine.turn import SLICE, deepest_first
 from sidecar.engine.watching import Watching
 from sidecar.fs.root import WebRoot
 from sidecar.index.store import Index
@@ -128,11 +129,16 @@ class Finds:
             for row in rows:
                 self._index.put_stat(Row(row.path, row.version, row.stat, row.hash, row.seq, row.flags | Flag.RACY))
 
-    def take_up(self, paths: list[RelPath]) -> None:
-        """These differ from their rows; what is large waits for `take_up_large`, off the loop."""
-        large = {path for path in paths if self._is_large(path)}
-        self._large += large
-        self._absorb([path for path in paths if path not in large])
+    async def take_up(self, paths: list[RelPath]) -> None:
+        """These differ from their rows, in slices; what is large waits for `take_up_large`, off the loop."""
+        for start in range(0, len(paths), SLICE):
+            part: list[RelPath] = []
+            for path in paths[start : start + SLICE]:
+                stat = await self._looked(path)
+                is_large = stat is not None and stat.kind is Kind.FILE and stat.size >= LARGE
+                (self._large if is_large else part).append(path)
+            self._absorb(part)
+            await asyncio.sleep(0)
 
     async def take_up_large(self) -> None:
         """The rest of it: returns when all is taken up."""
@@ -141,12 +147,20 @@ class Finds:
             await self._hashing.start(path)
             self._absorb([path])
 
-    def _is_large(self, path: RelPath) -> bool:
+    async def _looked(self, path: RelPath) -> Stat | None:
+        """What lies there. What was beneath a directory that is none any more is taken up first: with its directory,
+        all of that would go in one transaction."""
         try:
             stat = self._disk.look(path)
         except Unreachable:
-            return False
-        return stat is not None and stat.kind is Kind.FILE and stat.size >= LARGE
+            return None
+        row = self._index.get(path)
+        was_directory = row is not None and row.stat is not None and row.stat.kind is Kind.DIR
+        if was_directory and (stat is None or stat.kind is not Kind.DIR):
+            async for beneath in deepest_first(self._index, path):
+                self._absorb(beneath)
+                await asyncio.sleep(0)
+        return stat
 
     def _absorb(self, paths: list[RelPath]) -> None:
         absorber = self._absorber

@@ -2,14 +2,16 @@
 
 import asyncio
 import dataclasses
+import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final
 
 from sidecar.core import observe, paths
 from sidecar.core.entry import Kind, Row, Stat
 from sidecar.core.observe import Change
 from sidecar.core.paths import ROOT, RelPath
+from sidecar.engine.turn import SLICE
 from sidecar.fs.faults import Missing
 from sidecar.fs.root import WebRoot
 from sidecar.fs.walk import Slice, directory, walk
@@ -57,7 +59,7 @@ class Scanner:
         index: Index,
         watcher: Watcher,
         excluded: Callable[[RelPath, bool], bool],
-        changed: Callable[[list[RelPath]], None],
+        changed: Callable[[list[RelPath]], Awaitable[None]],
     ) -> None:
         self._root = root
         self._index = index
@@ -87,7 +89,7 @@ class Scanner:
                 if part.refused is not None:
                     result.refused.append(part.path)
                 elif part.last:
-                    self._compare(part.path, there, result)
+                    await self._compare(part.path, there, result)
                 if part.last:
                     there = {}
                 await asyncio.sleep(0)
@@ -97,7 +99,7 @@ class Scanner:
         result.seconds = time.monotonic() - started
         return result
 
-    def _compare(self, directory: RelPath, there: dict[RelPath, Stat], result: Result) -> None:
+    async def _compare(self, directory: RelPath, there: dict[RelPath, Stat], result: Result) -> None:
         rows = {row.path: row for row in self._index.children(directory)}
         result.files += len(there)
         differing = [path for path, stat in there.items() if observe.compare(rows.get(path), stat) is not Change.NONE]
@@ -105,21 +107,26 @@ class Scanner:
             if path in there or row.stat is None:
                 continue
             if self._is_excluded(row):
-                self._forget(row)
+                await self._forget(row)
             else:
                 result.gone.append(path)
         links = [path for path in differing if (stat := there.get(path)) is not None and stat.kind is Kind.SYMLINK]
         result.links += links
         result.differing += len(differing)
         if len(differing) > len(links):
-            self._changed([path for path in differing if path not in set(links)])
+            await self._changed([path for path in differing if path not in set(links)])
 
     def _is_excluded(self, row: Row) -> bool:
         return row.stat is not None and self._excluded(row.path, row.stat.kind.name == "DIR")
 
-    def _forget(self, row: Row) -> None:
+    async def _forget(self, row: Row) -> None:
         """What is excluded by now leaves without a tombstone."""
+        while beneath := list(itertools.islice(self._index.beneath(row.path), SLICE)):
+            self._remove(beneath)
+            await asyncio.sleep(0)
+        self._remove([row])
+
+    def _remove(self, rows: list[Row]) -> None:
         with self._index.transaction():
-            for beneath in list(self._index.beneath(row.path)):
-                self._index.remove(beneath.path)
-            self._index.remove(row.path)
+            for row in rows:
+                self._index.remove(row.path)

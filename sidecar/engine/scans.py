@@ -97,7 +97,7 @@ class Scans:
         try:
             self.last = await self.scanner.scan()
             await self._caught_up()
-            self._differs(self.last.links)
+            await self._differs(self.last.links)
             await self._caught_up()
             await self._vanished(self.last.gone)
         finally:
@@ -118,9 +118,9 @@ class Scans:
         else:
             await self._watching.caught_up()
 
-    def _differs(self, paths: list[RelPath]) -> None:
+    async def _differs(self, paths: list[RelPath]) -> None:
         if self._finding:
-            self._finds.take_up(paths)
+            await self._finds.take_up(paths)
         else:
             self._watching.mark(paths)
 
@@ -131,7 +131,7 @@ class Scans:
             count += 1 + self._live_beneath(path)
             await asyncio.sleep(0)
         if not self._holds.scan(gone, count):
-            self._differs(gone)
+            await self._differs(gone)
 
     def missed(self, gone: list[RelPath]) -> None:
         """The same where only some directories were looked at: what may be held is for a whole scan to say."""
@@ -139,7 +139,7 @@ class Scans:
         if HoldKind.SCAN in self._holds.active or self._holds.is_much(count):
             self.soon()
         else:
-            self._differs(gone)
+            self._watching.mark(gone)
 
     def _live_beneath(self, path: RelPath) -> int:
         row = self._index.get(path)

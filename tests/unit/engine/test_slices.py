@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from sidecar.core import found
 from sidecar.core.entry import Kind
-from sidecar.core.paths import RelPath
+from sidecar.core.paths import ROOT, RelPath
 from sidecar.engine.comparing import LOOKED_UP, Way, sums_for
 from sidecar.engine.node import Node
 from sidecar.engine.orders import Pending
@@ -76,6 +77,36 @@ def test_a_directory_that_has_gone_goes_in_slices(start: Starter, restarted: boo
     assert {} == node.holds.active
     assert not any(row.stat for row in map(node.replica.row, (DIR, *beneath)))
     assert 1000 == node.index.live_count()
+
+
+@pytest.mark.parametrize("instead", ["", "file", "symlink"])
+def test_a_directory_that_a_power_loss_took_is_found_in_slices(start: Starter, instead: str) -> None:
+    node = start()
+    beneath = filled(node, 3, 300)
+    there = Path(node.root.path, "dir")
+    shutil.move(there, Path(node.root.path).parent / "elsewhere")
+    if instead == "file":
+        there.write_text("x")
+    elif instead:
+        there.symlink_to("nowhere")
+    for number in range(1000):
+        Path(node.root.path, f"other-{number}").write_text("x")
+    node = start()
+    node.index.start("another boot", 2)
+    assert node.index.power_lost
+    assert most_at_once(node, node.scans._scan(finding=True)) <= SLICE
+    rows = [node.replica.row(path) for path in (DIR, *beneath)]
+    assert all(found.is_found(row) and row.version.heads for row in rows)
+    assert not any(row.stat for row in rows[1:])
+    assert 1000 + bool(instead) == node.index.live_count()
+
+
+def test_what_is_excluded_by_now_is_forgotten_in_slices(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(start(), 3, 300)
+    node = start()
+    monkeypatch.setattr(node.scans.scanner, "_excluded", lambda path, is_dir: path == DIR)
+    assert most_at_once(node, node.scans._scan(finding=False)) <= SLICE
+    assert not list(node.index.beneath(ROOT))
 
 
 def test_what_a_peer_leaves_out_is_looked_up_in_slices(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
