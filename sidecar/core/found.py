@@ -75,7 +75,16 @@ def judge(row: Row, incoming: Version, now_us: int, prefer: Prefer = Prefer.NEWE
 def _by_time(row: Row, best: Head, now_us: int) -> Verdict:
     stat = row.stat
     later = stat is not None and stat.kind is not Kind.DIR and best.dot.counter < stat.mtime_ns // 1000 <= now_us
-    return Verdict.BESIDE if later else Verdict.TAKE
+    return Verdict.BESIDE if later and not _is_damage(row) else Verdict.TAKE
+
+
+def _is_damage(row: Row) -> bool:
+    """Have the bytes alone changed since the version that the row has? Its mtime was later than its writing then, and
+    tells of no edit."""
+    own, stat = versions.winner(row.version), row.stat
+    if own is None or stat is None or not stat.kind is own.kind is Kind.FILE:
+        return False
+    return (stat.size, stat.mtime_ns) == (own.size, own.mtime_ns)
 
 
 def judged(row: Row, verdict: Verdict, incoming: Version) -> tuple[Row, Version]:

@@ -11,6 +11,7 @@ import structlog
 
 from sidecar.core.entry import Flag, Kind, Row, Stat, marked
 from sidecar.core.paths import RelPath
+from sidecar.core.ports import InUse
 from sidecar.errors import GeorootError
 from sidecar.fs.root import WebRoot
 from sidecar.fs.tree import Tree
@@ -39,9 +40,10 @@ class Checking:
 class Checksum:
     """Hashes all files of a web root, one round at a time, off the loop.
 
-    A file is damaged if its bytes are not those of its row although its stat is, and that proves something (it is not
-    racy). That is no edit: the row is marked as found, so that nobody is sent these bytes, and the version that a peer
-    has takes their place when it is offered; the bytes go to the trash then.
+    A file is damaged if its bytes are not those of its row although its stat is, and that proves something: it is not
+    racy, and nobody has it open (what is mapped may change, and its stat not). That is no edit: the row is marked as
+    found, so that nobody is sent these bytes, and the version that a peer has takes their place when it is offered; the
+    bytes go to the trash then.
     """
 
     def __init__(self, root: WebRoot, index: Index) -> None:
@@ -78,21 +80,22 @@ class Checksum:
             for part in _parts([row for row in rows if _proves(row)]):
                 began = time.monotonic()
                 wrong = await asyncio.to_thread(_differing, tree, part)
-                for row, digest in wrong:
-                    self._damaged(done, row, digest)
+                done.damaged += [row.path for row, digest in wrong if self.is_damaged(row, digest)]
                 told(done)
                 await asyncio.sleep(REST * (time.monotonic() - began))
             done.files += sum(row.stat is not None and row.stat.kind is Kind.FILE for row in rows)
             told(done)
         return done
 
-    def _damaged(self, done: Checking, row: Row, digest: bytes) -> None:
-        if self._index.get(row.path) != row:
-            return  # somebody was faster
+    def is_damaged(self, row: Row, digest: bytes) -> bool:
+        """Bytes of this hash were read where the stat is that of `row`, and nobody had the file open: is that damage?
+        Then it is marked so."""
+        if not _proves(row) or row.hash == digest or self._index.get(row.path) != row:
+            return False  # or somebody was faster
         self._index.put_stat(Row(row.path, row.version, row.stat, digest, row.seq, row.flags | Flag.FOUND))
         self.damaged.add(row.path)
-        done.damaged.append(row.path)
         log.error("a file is damaged: its bytes changed though nobody wrote it", path=row.path)
+        return True
 
 
 def _proves(row: Row) -> bool:
@@ -126,7 +129,11 @@ def _differing(tree: Tree, rows: list[Row]) -> list[tuple[Row, bytes]]:
 
 
 def _hashed(tree: Tree, path: RelPath) -> tuple[Stat, bytes] | None:
+    def refuse(is_open: bool | None) -> None:
+        if is_open:
+            raise InUse(path)
+
     try:
-        return tree.hash(path)
-    except (GeorootError, OSError):
-        return None  # gone, changing, or not to be read: its event, or the next scan, tells
+        return tree.hash(path, refuse)
+    except (GeorootError, InUse, OSError):
+        return None  # gone, changing, open, or not to be read: its event, or the next scan, tells

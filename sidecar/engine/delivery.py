@@ -16,6 +16,7 @@ from sidecar.core.outbox import Item
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.checksum import Checksum
 from sidecar.engine.disk import RootDisk
 from sidecar.errors import GeorootError
 from sidecar.fs import keep, stage
@@ -72,6 +73,7 @@ class Delivery:
     """The rsyncs of one link.
 
     Args:
+        checksum: told of damage that is met.
         count: warm rsyncs of the small lane; 0: each is started when it is needed.
         compress, bwlimit: as the peer's settings say (KiB/s).
         delays: seconds to wait before the n-th start in a row after failures.
@@ -85,6 +87,7 @@ class Delivery:
         index: Index,
         absorber: Absorber,
         disk: RootDisk,
+        checksum: Checksum,
         metrics: Metrics,
         *,
         node: str,
@@ -99,6 +102,7 @@ class Delivery:
         self._index = index
         self._absorber = absorber
         self._disk = disk
+        self._checksum = checksum
         self._metrics = metrics
         self._count = count
         self.problem = ""
@@ -180,15 +184,23 @@ class Delivery:
     async def _private(self, item: Item) -> Load | None:
         """A copy that nobody writes to: what was copied is what is announced, whatever the writer has done since."""
         name = RelPath(os.urandom(8).hex().encode())
+        refuses, opened = self._disk.refuser(item.path), False
+
+        def refuse(is_open: bool | None) -> None:
+            nonlocal opened
+            opened = opened or bool(is_open)
+            refuses(is_open)
+
         try:
-            refuse = self._disk.refuser(item.path)
             stat, digest = await asyncio.to_thread(stage.private_copy, self._root, item.path, name, refuse)
         except (GeorootError, InUse) as error:
             # gone, open again, or it changed while it was copied: its next event, or the next turn, tells
             log.debug("no private copy", path=item.path, why=str(error))
             return None
+        row = self._index.get(item.path)
         with suppress(GeorootError), self._index.transaction():
-            self._absorber.observed(item.path, stat, digest)
+            if opened or row is None or row.stat != stat or not self._checksum.is_damaged(row, digest):
+                self._absorber.observed(item.path, stat, digest)
         row = self._index.get(item.path)
         best = versions.winner(row.version) if row is not None else None
         if row is None or best is None or best.hash != digest:

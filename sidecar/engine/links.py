@@ -72,6 +72,7 @@ class Link:
             node.index,
             node.absorber,
             node.disk,
+            node.checksum,
             node.metrics,
             node=options.node,
             count=options.spares,

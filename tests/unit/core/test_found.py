@@ -57,6 +57,19 @@ def test_what_becomes_of_a_found_path(why: str, verdict: Verdict, row: Row, thei
     assert verdict is found.judge(row, version(theirs), NOW), why
 
 
+@pytest.mark.parametrize(
+    ("mtime_us", "size", "verdict"),
+    [(500, 1, Verdict.TAKE), (501, 1, Verdict.BESIDE), (500, 2, Verdict.BESIDE)],
+)
+def test_bytes_that_went_bad_are_no_edit_though_their_mtime_lay_ahead_when_they_were_written(
+    mtime_us: int, size: int, verdict: Verdict
+) -> None:
+    head = msgspec.structs.replace(file(100), size=1, mtime_ns=500_000)
+    bad = msgspec.structs.replace(stat(Kind.FILE, mtime=mtime_us * 1000), size=size)
+    row = Row(path("p"), version(head), bad, digest("b"), 4, Flag.FOUND)
+    assert verdict is found.judge(row, version(head), NOW)
+
+
 def test_it_is_not_called_later_than_one_peers_before_every_other_has_answered() -> None:
     assert Verdict.WAIT is found.judge(met(mtime_us=101), version(file(100, text="b")), NOW, last=False)
     assert Verdict.TAKE is found.judge(met(mtime_us=99), version(file(100, text="b")), NOW, last=False)

@@ -76,16 +76,26 @@ def test_a_write_during_the_check_is_no_damage(start: Starter, monkeypatch: pyte
     path = write(node, "page", "first")
     flags(node, path, Flag(0))
     spoil(node, path, "rot!!")
-    real = Checksum._damaged
+    real = Checksum.is_damaged
 
-    def later(of: Checksum, done: Checking, row: Row, digest: bytes) -> None:
+    def later(of: Checksum, row: Row, digest: bytes) -> bool:
         write(node, "page", "written meanwhile")
-        real(of, done, row, digest)
+        return real(of, row, digest)
 
-    monkeypatch.setattr(Checksum, "_damaged", later)
+    monkeypatch.setattr(Checksum, "is_damaged", later)
     assert [] == checked(node).damaged
     row = node.index.get(path)
     assert row is not None and not row.flags & Flag.FOUND
+
+
+def test_what_somebody_has_open_is_no_damage(start: Starter) -> None:
+    """What is mapped may change though its stat does not."""
+    node = start()
+    path = write(node, "page", "first")
+    spoil(node, path, "other")
+    with Path(node.root.path, "page").open("r+"):
+        assert [] == checked(node).damaged
+    assert [path] == checked(node).damaged
 
 
 def test_it_tells_how_far_it_is_and_lets_others_have_their_turn(start: Starter) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.entry import Kind
+from sidecar.core.entry import Kind, Row, Version
+from sidecar.core.found import is_found
 from sidecar.core.outbox import Item
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Keep
@@ -36,6 +37,7 @@ def delivery(node: Node) -> Delivery:
         node.index,
         node.absorber,
         node.disk,
+        node.checksum,
         node.metrics,
         node="msk",
         count=1,
@@ -87,3 +89,41 @@ def test_wanted_bytes_are_answered_from_where_they_lie(start: Starter, where: st
     node.index.add_trash(RelPath(b"1/2"), PAGE, row.stat, b"t" * 16, Keep.DELETED, "", 1)
     digest, answer = expected[where]
     assert answer == wanted(node, digest)
+
+
+def private(node: Node) -> tuple[bytes, Version] | None:
+    """The hash and the version of a private copy, if one could be made."""
+    load = asyncio.run(delivery(node)._private(Item(PAGE, 1, Kind.FILE, 1)))
+    return (load.hash, load.version) if load is not None else None
+
+
+def spoilt(node: Node) -> Row:
+    """The row of a page whose bytes went bad: it says the same of its stat as the disk."""
+    written(node, PAGE, "own")
+    Path(node.root.path, "page").write_text("rot")
+    row = node.index.get(PAGE)
+    assert row is not None
+    return node.index.put_stat(Row(PAGE, row.version, node.root.lstat(PAGE), row.hash, row.seq))
+
+
+def test_a_private_copy_of_what_went_bad_is_no_edit(start: Starter) -> None:
+    node = start()
+    before = spoilt(node)
+    assert private(node) is None
+    row = node.index.get(PAGE)
+    assert row is not None
+    assert (before.version, True, [PAGE]) == (row.version, is_found(row), node.checksum.still_damaged())
+    assert private(node) is None
+    assert [] == list(Path(node.root.state_path, "outbox").iterdir())
+
+
+def test_a_private_copy_of_what_somebody_has_open_is_what_he_wrote(start: Starter) -> None:
+    """What is mapped may change though its stat does not."""
+    node = start()
+    before = spoilt(node)
+    node.disk._open_wait = 0.0
+    with Path(node.root.path, "page").open("r+"):
+        told = private(node)
+    row = node.index.get(PAGE)
+    assert row is not None and told == (row.hash, row.version)
+    assert before.version != row.version and not is_found(row) and [] == node.checksum.still_damaged()
