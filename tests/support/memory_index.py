@@ -74,8 +74,9 @@ class MemoryIndex(MemoryStore):
         return len(self.flagged(flag))
 
     def found(self, limit: int, *, symlinks: bool) -> list[Row]:
-        rows = self.flagged(Flag.FOUND)
-        return [row for row in rows if row.stat is not None and (row.stat.kind is Kind.SYMLINK) == symlinks][:limit]
+        rows = [row for row in self.flagged(Flag.FOUND) if not row.flags & Flag.HELD]
+        is_link = (row.stat is not None and row.stat.kind is Kind.SYMLINK for row in rows)
+        return [row for row, is_one in zip(rows, is_link, strict=True) if is_one == symlinks][:limit]
 
     def live_count(self) -> int:
         return sum(row.stat is not None for row in self._rows.values())

@@ -13,6 +13,7 @@ from sidecar.core.entry import Flag, Kind, Row
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.core.store import RowStore
 from sidecar.index.store import Index
+from tests.support.memory_index import MemoryIndex
 from tests.support.memory_store import MemoryStore
 from tests.unit.index import conformance
 
@@ -38,7 +39,7 @@ class SqliteIsTheDict(RuleBasedStateMachine):
         super().__init__()
         self.folder = TemporaryDirectory()
         self.index = self.reopened()
-        self.model = MemoryStore()
+        self.model = MemoryIndex(lambda: 5)
 
     def reopened(self) -> Index:
         return Index.open(Path(self.folder.name) / "index.db", lambda: 5)
@@ -86,7 +87,7 @@ class SqliteIsTheDict(RuleBasedStateMachine):
             return
         self.model = after
 
-    def transact_inside(self, before: MemoryStore, rows: list[Row], fails: str) -> MemoryStore:
+    def transact_inside(self, before: MemoryIndex, rows: list[Row], fails: str) -> MemoryIndex:
         after = before.copy()
         try:
             with self.index.transaction():
@@ -130,6 +131,10 @@ class SqliteIsTheDict(RuleBasedStateMachine):
         for flag in Flag:
             assert [r for r in everything if r.flags & flag] == by_seq(index.flagged(flag))
             assert len(index.flagged(flag)) == index.count_flagged(flag)
+        for symlinks in (False, True):
+            assert by_seq(model.found(99, symlinks=symlinks)) == by_seq(index.found(99, symlinks=symlinks))
+        assert model.live_count() == index.live_count()
+        assert model.sums() == index.sums()
         kinds = [row.stat.kind if row.stat is not None else Kind.TOMBSTONE for row in everything]
         assert {kind: kinds.count(kind) for kind in Kind} == index.counts()
 
