@@ -14,6 +14,7 @@ import structlog
 from sidecar import VERSION, log
 from sidecar.config import Settings
 from sidecar.engine.commands import Commands
+from sidecar.engine.draining import drain
 from sidecar.engine.links import RESTART, Links, delay
 from sidecar.engine.node import Node, now_us
 from sidecar.engine.options import Options, PeerOptions
@@ -42,9 +43,6 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 TRIAL_BYTES: Final = 8 << 20
 """What the trial of rsync and gate needs at most, ten times over."""
 Errand = Callable[[Commands], Awaitable[None]]
-_DRAIN_LOOK: Final = 0.02
-_DURABLE_LEAST: Final = 1.0
-"""Seconds that the last flush gets, however long the draining took."""
 REBUILT_BEFORE: Final = 60.0
 """A new index that is damaged within so many seconds is not built once more."""
 
@@ -327,7 +325,7 @@ async def _until_told(
         await asyncio.wait((*running, stop), return_when=asyncio.FIRST_COMPLETED)
         _raise_ended(running)
         reporter.draining = True
-        flushed = await _drain(node, links)
+        flushed = await drain(node, links)
         links.end()
         return 0 if flushed else NOT_FLUSHED
     finally:
@@ -342,18 +340,3 @@ def _raise_ended(running: list[asyncio.Task[None]]) -> None:
         if task.done():
             error = task.exception()
             raise error if error is not None else GeorootError(f"{task.get_name()} ended")
-
-
-async def _drain(node: Node, links: Links) -> bool:
-    """Wait until all that was written is sent to every peer that is there; was it, to all of them?"""
-    deadline = asyncio.get_running_loop().time() + node.options.drain
-    logger.info("stopping: what is pending is sent first", seconds=node.options.drain)
-    while asyncio.get_running_loop().time() < deadline:
-        if not node.watching.busy and links.flushed(connected_only=True):
-            break
-        await asyncio.sleep(_DRAIN_LOOK)
-    # what was applied and is not durable by then was not answered: its peer offers it again
-    with contextlib.suppress(TimeoutError):
-        left = deadline - asyncio.get_running_loop().time()
-        await asyncio.wait_for(node.durability.reached(), max(_DURABLE_LEAST, left))
-    return not node.watching.busy and links.flushed()

@@ -126,7 +126,8 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
 
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):
-    """A heartbeat: the speaker's highest seq, the cursor of this link as the sender knows it, and the time in µs."""
+    """A heartbeat: the speaker's highest seq, the cursor of this link, and the time in µs. The sender says up to where
+    everything is settled; the receiver what of that it has stored, in answer to each, and at every heartbeat."""
 
     seq: Natural
     cursor: Natural

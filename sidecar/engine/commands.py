@@ -84,6 +84,8 @@ class Commands(Decisions):
         await until(settling.heard_all, end - time.monotonic())
         seq = self._node.index.max_seq()
         await until(lambda: settling.sent_all(seq), end - time.monotonic())
+        self._links.tell()
+        await until(settling.told_all, end - time.monotonic())
         each = (self._not_synced(settling, link, seq) for link in self._links.links.values())
         return Synced(tuple(one for one in each if one is not None))
 
@@ -96,7 +98,9 @@ class Commands(Decisions):
             return behind
         for path, hint in self._node.troubles.items():
             return Behind(region, f"not all that came is applied here, {shown(path)}: {hint}", held=True)
-        return None if region in self._links.heard else Behind(region, "it has not sent all that it has yet")
+        if region not in self._links.heard:
+            return Behind(region, "it has not sent all that it has yet")
+        return None if link.told else Behind(region, "it has not confirmed yet how far it is")
 
     async def _scanned_anew(self, within: float) -> None:
         node = self._node

@@ -170,6 +170,7 @@ class Inbound:
                 self._me.peer_clock(self._region, now_us)
                 self._me.heard_of(self.peer, seq)
                 self._remember(cursor)
+                self._beat_back()
             case OffersEnd(cursor):
                 self._remember(cursor)
                 self._offers_end(self._region)
@@ -230,7 +231,11 @@ class Inbound:
         while True:
             await asyncio.sleep(HEARTBEAT)
             check_heard(self._region, self.heard_at, time.monotonic())
-            self._say(Ping(self._me.index.max_seq(), self._cursor, self._me.now_us()))
+            self._beat_back()
+
+    def _beat_back(self) -> None:
+        """Say what we remember: a sender that is about to end waits for that."""
+        self._say(Ping(self._me.index.max_seq(), self._cursor, self._me.now_us()))
 
     # -- landing
 

@@ -86,6 +86,11 @@ class Link:
         """Has the peer confirmed everything up to `seq`?"""
         return self.outbound is not None and self.outbound.confirmed(seq)
 
+    @property
+    def told(self) -> bool:
+        """Has the peer stored how far it is?"""
+        return self.outbound is not None and self.outbound.told
+
     def wake(self) -> None:
         """There may be something to send."""
         if self.outbound is not None:
@@ -306,12 +311,21 @@ class Links:
         """Had a peer that is gone confirmed all that there is?"""
         return link.cursor >= 0 and not self._node.index.count_since(link.cursor)
 
+    def tell(self) -> None:
+        """Say to every peer that is there up to where it has settled everything."""
+        for link in self.links.values():
+            if link.outbound is not None and link.outbound.box is not None:
+                link.outbound.tell(link.outbound.box.cursor)
+
+    @property
+    def told(self) -> bool:
+        """Has every peer that is there stored that?"""
+        return all(link.told for link in self.links.values() if link.outbound is not None)
+
     def end(self) -> None:
         """The node is about to end."""
         for link in self.links.values():
             link.ending = True
-            if link.outbound is not None and link.outbound.box is not None:
-                link.outbound.tell(link.outbound.box.cursor)
         self.close("it is shutting down")
 
     def close(self, reason: str) -> None:

@@ -112,6 +112,8 @@ class Outbound:
         self.box: Outbox | None = None
         self.cursor = -1
         """when there is no `box`: the seq up to which the peer had confirmed everything, -1: it said nothing yet"""
+        self.remembered = -1
+        """the cursor that the peer says it has stored; -1: it said none yet"""
         self.peer: Hello | None = None
         self.heard_at = time.monotonic()
         self.problems: dict[RelPath, str] = {}
@@ -178,6 +180,13 @@ class Outbound:
         """Say up to where the peer has settled everything: what it remembers, and says in the next hello."""
         self._say(Ping(self._me.index.max_seq(), cursor, self._me.now_us()))
 
+    @property
+    def told(self) -> bool:
+        """Has the peer stored up to where it has settled everything? One that waits for `sidecar join` stores nothing."""
+        if self.box is None or self.peer is None:
+            return False
+        return self.peer.joins or self.remembered >= self.box.cursor
+
     def close(self, reason: str) -> None:
         """Say bye and cut the link; nothing more is sent over it."""
         self._closed = True
@@ -205,8 +214,9 @@ class Outbound:
             match frame:
                 case Settle():
                     self._settled(frame)
-                case Ping():
-                    self._me.peer_clock(self._region, frame.now_us)
+                case Ping(_, cursor, now_us):
+                    self._me.peer_clock(self._region, now_us)
+                    self.remembered = max(self.remembered, cursor)
                 case Compared() | Seen():
                     self.asking.answered(frame)
                 case Checked():

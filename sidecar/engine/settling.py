@@ -42,6 +42,10 @@ class Settling:
         links = self._links.links.values()
         return all(link.has(seq) or is_stuck(link) or self._is_given_up(link) for link in links)
 
+    def told_all(self) -> bool:
+        """Has every region stored up to where it has settled everything, so that its next hello says so?"""
+        return all(link.told or self._is_given_up(link) for link in self._links.links.values())
+
     def reached(self, link: Link) -> bool:
         """Is the region connected, both ways?"""
         out = link.outbound is not None and link.outbound.box is not None

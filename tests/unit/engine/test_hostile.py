@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sidecar.core import frames
 from sidecar.core.entry import Dot, Head, Kind, Version
-from sidecar.core.frames import PROTOCOL, Batch, Entry, Frame, Hello, How, Lane, Sent, Settle
+from sidecar.core.frames import PROTOCOL, Batch, Entry, Frame, Hello, How, Lane, Ping, Sent, Settle
 from sidecar.core.lanes import WINDOW
 from sidecar.core.paths import RelPath
 from sidecar.engine.inbound import MAX_STAGING, MAX_UNANSWERED, Inbound
@@ -301,3 +301,14 @@ def test_batches_without_entries_count_as_well(start: Starter, monkeypatch: pyte
     monkeypatch.setattr("sidecar.engine.inbound.MAX_UNANSWERED", 100)
     _, error = heard(start(), batch(1, "ams-0.x", count=1, how=How.STAGED), *(batch(n) for n in range(2, 102)))
     assert isinstance(error, ProtocolViolation)
+
+
+def test_a_ping_is_answered_by_what_is_stored_of_it(start: Starter) -> None:
+    node = start()
+    link = inbound(node, [frames.encode(frame) for frame in (HELLO, Ping(11, 7, 1), Ping(11, 9, 1), Ping(11, 3, 1))])
+    channel: Any = link._channel
+    ended(link)
+    said = [frame for raw in channel.answered if isinstance(frame := frames.decode(raw), Ping)]
+    assert [7, 9, 9] == [ping.cursor for ping in said]
+    stored = node.index.peer("ams", "ams-0")
+    assert stored is not None and 9 == stored.cursor

@@ -1,0 +1,49 @@
+"""One run: it has not ended before every region has stored how far it is."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sidecar.core.frames import PROTOCOL, Hello
+from sidecar.core.outbox import Outbox
+from sidecar.engine.commands import Commands
+from sidecar.engine.links import Link
+from sidecar.engine.outbound import Outbound
+from tests.unit.engine.conftest import Starter
+
+
+def linked(remembered: int, *, joins: bool = False) -> Any:
+    """A region that has confirmed everything up to 7, and says that it has stored `remembered`."""
+    outbound: Any = Outbound.__new__(Outbound)
+    outbound.box, outbound.remembered, outbound.problems = Outbox(7, 1 << 20), remembered, {}
+    outbound.box.offers_loaded(7)
+    outbound.peer = Hello(PROTOCOL, "ams", "ams-0", 5, 6, "0", "3", 10, 11, 0, 0, 0, 0, 0, joins, joins)
+    outbound.tell = lambda _: None
+    link: Any = Link.__new__(Link)
+    link.outbound, link.peer = outbound, SimpleNamespace(region="ams")
+    return link
+
+
+@pytest.mark.parametrize(
+    ("remembered", "joins", "why"),
+    [(7, False, []), (6, False, ["it has not confirmed yet how far it is"]), (-1, True, [])],
+    ids=["stored", "not stored yet", "stores nothing before it joins"],
+)
+def test_a_region_that_has_not_stored_how_far_it_is_is_waited_for(
+    start: Starter, remembered: int, joins: bool, why: list[str]
+) -> None:
+    node, link = start(), linked(remembered, joins=joins)
+    node.going.set()
+    node.scanned.set()
+    node.finds.done.set()
+    links: Any = SimpleNamespace(links={"ams": link}, heard={"ams"}, incoming={"ams": {object()}}, tell=lambda: None)
+    commands = Commands(node, links)
+
+    async def scanned(_: float) -> None:
+        return
+
+    commands._scanned_anew = scanned  # type: ignore[method-assign]
+    synced = asyncio.run(commands.sync(0.2))
+    assert why == [one.why for one in synced.behind]
