@@ -34,7 +34,7 @@ from sidecar.core.frames import (
 )
 from sidecar.core.lanes import LaneOrder
 from sidecar.core.paths import RelPath
-from sidecar.core.ports import Staged
+from sidecar.core.ports import DiskFull, Staged
 from sidecar.engine.answering import Answerer
 from sidecar.engine.comparing import OtherWay, Way, both
 from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard
@@ -43,6 +43,8 @@ from sidecar.engine.landed import Landed
 from sidecar.engine.landing import Landing
 from sidecar.engine.whole import landed
 from sidecar.errors import ProtocolViolation, Retryable
+from sidecar.fs.faults import NoSpace, ReadOnly
+from sidecar.index.faults import IndexBusy, IndexFull
 from sidecar.link.channel import Channel
 from sidecar.link.rsync import Verdict, verdict
 from sidecar.metrics import Metrics
@@ -55,6 +57,8 @@ MAX_STAGING: Final = 256
 """Batches whose rsync has not ended: a sender has some ten of them."""
 SLICE: Final = 128
 """Entries landed in one go, before others have their turn."""
+UNWRITTEN: Final = (IndexFull, IndexBusy, DiskFull, NoSpace, ReadOnly)
+"""What ends no link: it is asked for, or noted, again later."""
 NO_SPACE: Final = "no space left on the volume: rsync could not write here"
 """Why a file did not arrive, if the disk is the reason: it is asked for again when there may be space, not at once."""
 
@@ -156,8 +160,7 @@ class Inbound:
     def _remember_peer(self) -> None:
         """It goes on after our hello, so it is what it said."""
         if not self._remembered and self.peer is not None:
-            self._remembered = True
-            self._me.met(self.peer)
+            self._remembered = _noted(self._me.met, self.peer)
 
     def _take(self, frame: Frame) -> None:
         match frame:
@@ -168,7 +171,8 @@ class Inbound:
             case Ping(seq, cursor, now_us):
                 assert self.peer is not None
                 self._me.peer_clock(self._region, now_us)
-                self._me.heard_of(self.peer, seq)
+                if self._remembered:
+                    _noted(lambda peer: self._me.heard_of(peer, seq), self.peer)
                 self._remember(cursor)
                 self._beat_back()
             case OffersEnd(cursor):
@@ -223,9 +227,10 @@ class Inbound:
     def _remember(self, cursor: int) -> None:
         """What the sender says is settled: stored, so that after a cut it need not be offered again."""
         assert self.peer is not None
-        if cursor > self._cursor and not self._landing.joining.waits:
+        if cursor <= self._cursor or self._landing.joining.waits or not self._remembered:
+            return
+        if _noted(lambda peer: self._me.settled_of(peer, cursor), self.peer):
             self._cursor = cursor
-            self._me.settled_of(self.peer, cursor)
 
     async def _beat(self) -> None:
         while True:
@@ -267,19 +272,31 @@ class Inbound:
         leaving = replaced.moving(tombstones, batch.entries, together)
         lander = self._landing.lander(self._region)
         for indexes in replaced.slices(len(batch.entries), SLICE, together):
-            part = batch.entries[indexes.start : indexes.stop]
-            async with self._landing.copied(part, leaving):
-                await self._landing.in_order([entry.path for entry in part])
-                with self._landing.slice(self._region, part, staged, leaving):
-                    for index, done in landed(lander, batch.entries, indexes, together, order.holds, staged, leaving):
-                        answer = self._answer(index, batch.entries[index].path, done, full)
-                        answers.append(answer)
-                        if answer.outcome not in SETTLED:
-                            order.broke(batch.number)
+            part, told = batch.entries[indexes.start : indexes.stop], list[Answer]()
+            try:
+                async with self._landing.copied(part, leaving):
+                    await self._landing.in_order([entry.path for entry in part])
+                    with self._landing.slice(self._region, part, staged, leaving):
+                        for index, done in landed(
+                            lander, batch.entries, indexes, together, order.holds, staged, leaving
+                        ):
+                            told.append(self._answer(index, batch.entries[index].path, done, full))
+                            if told[-1].outcome not in SETTLED:
+                                order.broke(batch.number)
+            except UNWRITTEN as error:
+                answers += self._put_off(batch, indexes.start, f"not applied yet: {error}")
+                order.broke(batch.number)
+                break
+            answers += told
             if indexes.stop < len(batch.entries):
                 await asyncio.sleep(0)
         self._metrics.batch_landed(self._region, batch.lane, answers)
         return answers
+
+    def _put_off(self, batch: Batch, start: int, why: str) -> list[Answer]:
+        """The transaction of a slice was taken back: nothing of it, or after it, is done; the link lives."""
+        rest = range(start, len(batch.entries))
+        return [self._answer(i, batch.entries[i].path, Landed(Outcome.BUSY, hint=why), full=False) for i in rest]
 
     def _answer(self, index: int, path: RelPath, done: Landed, full: bool) -> Answer:
         if done.outcome is Outcome.AGAIN:
@@ -301,6 +318,16 @@ class Inbound:
             self._landing.forget(self._region, batch.id)
             self._staging.discard(batch.id)
         del self._sent[batch.lane, batch.number]
+
+
+def _noted(note: Callable[[Hello], None], peer: Hello) -> bool:
+    """Note something of a peer; on a full disk that comes with a later frame. Was it?"""
+    try:
+        note(peer)
+    except UNWRITTEN as error:
+        log.debug("not noted yet", peer=peer.region, why=str(error))
+        return False
+    return True
 
 
 def _weight(batch: Batch) -> int:

@@ -30,6 +30,10 @@ from sidecar.link.master import LinkState, Master, Peer
 log = structlog.get_logger(__name__)
 
 RECONNECT: Final = Backoff(first=0.2, limit=15.0)
+CHANNEL: Final = Backoff(first=0.2, limit=5.0)
+"""Of a control channel over a connection that lives: what ended it, a full disk say, may be over at any time."""
+RSYNC: Final = Backoff(first=0.2, limit=10.0)
+"""Of the warm rsyncs: the peer's gate refuses them while its disk is full, and what goes waits for them after that."""
 RESTART: Final = Backoff(first=0.2, limit=30.0)
 STEADY: Final = 30.0
 """Seconds after which a control channel counts as good: the next failure starts with the shortest delay."""
@@ -78,7 +82,7 @@ class Link:
             count=options.spares,
             compress=peer.compress,
             bwlimit=peer.bwlimit,
-            delays=lambda attempt: delay(RESTART, attempt),
+            delays=lambda attempt: delay(RSYNC, attempt),
             changed=self.wake,
         )
 
@@ -119,7 +123,7 @@ class Link:
             with self.reported():
                 await self._once()
             attempt = 0 if time.monotonic() - began > STEADY else attempt
-            await asyncio.sleep(delay(RECONNECT, attempt))
+            await asyncio.sleep(delay(CHANNEL, attempt))
             attempt += 1
 
     async def _once(self) -> None:

@@ -182,7 +182,7 @@ class Outbound:
 
     @property
     def told(self) -> bool:
-        """Has the peer stored up to where it has settled everything? One that waits for `sidecar join` stores nothing."""
+        """Has the peer stored how far it is? One that waits for `sidecar join` stores nothing."""
         if self.box is None or self.peer is None:
             return False
         return self.peer.joins or self.remembered >= self.box.cursor

@@ -171,14 +171,16 @@ def test_a_cursor_that_is_too_high_is_found_by_comparing_and_heals(site: Site) -
     assert 3 <= msk.asked.metric("georoot_rows_offered_anew_total")
 
 
-def test_a_cursor_that_was_lost_loses_nothing(site: Site) -> None:
+def test_a_cursor_that_was_lost_costs_a_look_at_every_row_and_no_content(site: Site) -> None:
     prepare(site)
     with stopped(site.ams.region):
+        sent = site.msk.region.asked.metric("georoot_files_sent_total")
         write(site.msk, edited_there="after the cursor was lost")
         assert [[1]] == index(site.project, site.ams.region, "SELECT count(*) FROM peers WHERE cursor > 0")
         index(site.project, site.ams.region, "UPDATE peers SET cursor = 0")
     expected = holding(old="one", edited_there="after the cursor was lost", edited_here="one", both="one")
     assert expected | holding(deleted_there="one") == content(site.wait_identical())
+    assert sent + 1 == site.msk.region.asked.metric("georoot_files_sent_total")
 
 
 def test_files_that_a_power_loss_tore_or_took_come_back_and_are_taken_for_no_edit(site: Site) -> None:

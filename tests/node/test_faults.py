@@ -71,8 +71,12 @@ def test_a_disk_that_is_full_for_what_comes_is_told_in_both_regions_and_made_up_
     tried = ams.metric("georoot_rsyncs_ended_total", verdict="disk")
     time.sleep(5)
     assert ams.metric("georoot_rsyncs_ended_total", verdict="disk") - tried <= 4, "it is not tried again all the time"
+    for number in range(20):
+        (msk.html / f"m{number}").touch()  # rows that its index has no room for
+    time.sleep(12)  # two heartbeats, and a checkpoint of the index
     filler.unlink()
-    assert 20 == len(two.wait_identical(60))
+    assert 40 == len(two.wait_identical())
+    assert "the link to msk was cut" not in ams.said(), "msk could not write its index, and went on"
     assert [[], []] == [one.status()["problems"] for one in two.all]
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.entry import Flag, Kind, Stat
-from sidecar.core.frames import Gone
+from sidecar.core.entry import Dot, Flag, Head, Kind, Stat, Version
+from sidecar.core.frames import Batch, Entry, Frame, Gone, Lane, Outcome, Ping, Settle, decode, encode
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Keep
 from sidecar.engine.node import Node
@@ -20,6 +20,7 @@ from sidecar.fs import faults, stage
 from sidecar.fs.tree import Tree
 from sidecar.index.faults import IndexBusy, IndexFull
 from tests.unit.engine.conftest import Starter
+from tests.unit.engine.test_hostile import HELLO, ended, inbound, settled_by
 
 PAGE = RelPath(b"page")
 FULL: list[Exception] = [IndexFull("full"), IndexBusy("busy"), faults.NoSpace(b"page"), faults.ReadOnly(b"page")]
@@ -233,3 +234,54 @@ def test_the_links_hear_of_a_row_that_was_taken_back_when_a_peer_lacks_bytes(
     with pytest.raises(IndexFull):
         node.landing.gone(Gone(PAGE, bytes(16), ()))
     assert [True] == lost
+
+
+def said_over(node: Node, *said: Frame) -> list[Frame]:
+    """What the node says over a link on which this was said, until the peer cuts it."""
+    link = inbound(node, [encode(frame) for frame in (HELLO, *said)])
+    channel: Any = link._channel
+    batches = sum(isinstance(frame, Batch) for frame in said)
+
+    def answered() -> list[Frame]:
+        return [decode(raw) for raw in channel.answered]
+
+    settled_by(link, lambda: batches == sum(isinstance(frame, Settle) for frame in answered()))
+    error = ended(link)
+    assert "the link from ams was cut" == str(error), "it lived until the peer was done"
+    return answered()
+
+
+@pytest.mark.parametrize("error", FULL[:2])
+def test_what_lands_while_the_index_cannot_be_written_is_put_off_and_ends_no_link(
+    start: Starter, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    node = start()
+    heads = [Head(Dot(3, 9), Kind.DIR, mode=0o755), Head(Dot(4, 9), Kind.DIR, mode=0o755)]
+    entries = [Entry(RelPath(b"d%d" % n), Version(((9, 4),), (head,))) for n, head in enumerate(heads)]
+    broken = Broken(node.index.intend, error)
+    monkeypatch.setattr(node.index, "intend", broken)
+    for broken.broken, outcome, there in ((True, Outcome.BUSY, set()), (False, Outcome.APPLIED, {"d0", "d1"})):
+        frames = said_over(node, Batch(Lane.SMALL, 1, "", 0, tuple(entries)))
+        (settle,) = [frame for frame in frames if isinstance(frame, Settle)]
+        assert outcome is settle.rest
+        assert ([f"not applied yet: {error}"] * 2 if broken.broken else []) == [one.hint for one in settle.answers]
+        assert there == {path.name for path in Path(node.root.path).iterdir()}
+        assert len(node.troubles) == (2 if broken.broken else 0)
+
+
+@pytest.mark.parametrize("error", FULL[:2])
+@pytest.mark.parametrize("name", ["meet", "heard", "set_cursor"])
+def test_what_a_peer_says_of_itself_is_noted_when_the_index_can_be_written(
+    start: Starter, monkeypatch: pytest.MonkeyPatch, error: Exception, name: str
+) -> None:
+    node = start()
+    broken = Broken(getattr(node.index, name), error)
+    monkeypatch.setattr(node.index, name, broken)
+    pings = [frame for frame in said_over(node, Ping(11, 7, 1), Ping(12, 7, 1)) if isinstance(frame, Ping)]
+    assert broken.failed
+    assert [0 if name != "heard" else 7] * 2 == [ping.cursor for ping in pings], "what is not stored is not said"
+    broken.broken = False
+    pings = [frame for frame in said_over(node, Ping(11, 7, 1)) if isinstance(frame, Ping)]
+    assert [7] == [ping.cursor for ping in pings]
+    peer = node.index.peer("ams", "ams-0")
+    assert peer is not None and (11, 7) == (peer.seq, peer.cursor)
