@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +19,10 @@ from structlog.typing import EventDict, WrappedLogger
 
 from sidecar.errors import ConfigError
 
+MOST: Final = 60
+"""Lines of one kind in one `PERIOD`: what a peer does again and again, or a disk for each path, fills no disk."""
+PERIOD: Final = 60.0
+"""Seconds."""
 _FOREIGN: Final = logging.WARNING
 """What others' libraries say below this is of use only to who debugs."""
 _MODE: Final = 0o640
@@ -65,6 +70,35 @@ class _Output:
             pass
 
 
+class _Limit:
+    """Leaves out what is more than `MOST` lines of a kind: the same event, of the same peer."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._counts: dict[tuple[str, str, str], int] = {}
+        self._left_out: dict[tuple[str, str, str], int] = {}
+
+    def __call__(self, logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        if event["level"] == "debug":
+            return event
+        now = time.monotonic()
+        if now - self._began > PERIOD:
+            self._left_out = {kind: count - MOST for kind, count in self._counts.items() if count > MOST}
+            self._began, self._counts = now, {}
+        # what libraries say is one kind: they put into the event what it is about
+        said = str(event["event"]) if logger.name.startswith("sidecar") else ""
+        kind = (logger.name, said, str(event.get("peer", "")))
+        count = self._counts[kind] = self._counts.get(kind, 0) + 1
+        if count > MOST:
+            raise structlog.DropEvent
+        before = self._left_out.pop(kind, 0)
+        if before:
+            event["left_out_before"] = before
+        if count == MOST:
+            event["more"] = f"left out for up to {PERIOD:.0f} s"
+        return event
+
+
 class _Logger:
     """What structlog hands a finished line to."""
 
@@ -108,6 +142,7 @@ def configure(level: str, fmt: str, file: str | None) -> None:
         processors=[
             _named,
             structlog.processors.add_log_level,
+            _Limit(),
             structlog.processors.format_exc_info,
             _json if fmt == "json" else _text,
         ],

@@ -39,5 +39,7 @@ async def _tell(links: Links, deadline: float) -> None:
     loop = asyncio.get_running_loop()
     links.tell()
     until = min(deadline, loop.time() + LAST_WORD)
-    while not links.told and loop.time() < until:
+    while loop.time() < until:
+        if links.told:
+            break
         await asyncio.sleep(_LOOK)

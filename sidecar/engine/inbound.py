@@ -45,7 +45,7 @@ from sidecar.engine.whole import landed
 from sidecar.errors import ProtocolViolation, Retryable
 from sidecar.fs.faults import NoSpace, ReadOnly
 from sidecar.index.faults import IndexBusy, IndexFull
-from sidecar.link.channel import Channel
+from sidecar.link.channel import MAX_FRAME, Channel
 from sidecar.link.rsync import Verdict, verdict
 from sidecar.metrics import Metrics
 
@@ -53,6 +53,8 @@ log = structlog.get_logger(__name__)
 
 MAX_UNANSWERED: Final = 65_536
 """Entries of batches that were not answered: four times what a sender leaves so in all its lanes."""
+MAX_UNANSWERED_BYTES: Final = 3 * MAX_FRAME
+"""Bytes of their frames: a sender leaves 70 MB so if each of its paths is as long as can be."""
 MAX_STAGING: Final = 256
 """Batches whose rsync has not ended: a sender has some ten of them."""
 SLICE: Final = 128
@@ -102,7 +104,8 @@ class Inbound:
         self._sent: dict[tuple[Lane, int], asyncio.Future[int]] = {}
         self._settling: set[asyncio.Task[None]] = set()
         self._staging: set[str] = set()
-        self._unanswered = 0
+        self._unanswered: dict[tuple[Lane, int], tuple[int, int]] = {}
+        """what each batch counts that was not answered: entries, and bytes"""
         self._cursor = 0
         self._closing = False
         self._remembered = False
@@ -154,7 +157,7 @@ class Inbound:
             frame = decode(raw)
             self._metrics.frame_received(frame)
             self._remember_peer()
-            self._take(frame)
+            self._take(frame, len(raw))
         raise Retryable(f"the link from {self._region} was cut")
 
     def _remember_peer(self) -> None:
@@ -162,10 +165,10 @@ class Inbound:
         if not self._remembered and self.peer is not None:
             self._remembered = _noted(self._me.met, self.peer)
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, frame: Frame, size: int) -> None:
         match frame:
             case Batch():
-                self._arrived(frame)
+                self._arrived(frame, size)
             case Sent():
                 self._sent_to_the_end(frame)
             case Ping(seq, cursor, now_us):
@@ -188,7 +191,7 @@ class Inbound:
             case _:
                 raise ProtocolViolation(f"{self._region} sent a {type(frame).__name__} on a link that it opened")
 
-    def _arrived(self, frame: Batch) -> None:
+    def _arrived(self, frame: Batch, size: int) -> None:
         self._check(frame)
         self._remember(frame.cursor)
         if self._orders[frame.lane].has(frame.number):
@@ -197,8 +200,10 @@ class Inbound:
             raise ProtocolViolation(f"{self._region} named a batch that is under way: {frame.id!r}")
         if frame.id:
             self._staging.add(frame.id)
-        self._unanswered += _weight(frame)
-        if len(self._staging) > MAX_STAGING or self._unanswered > MAX_UNANSWERED:
+        # one without entries takes memory too
+        self._unanswered[frame.lane, frame.number] = max(1, len(frame.entries)), size
+        entries, sizes = (sum(each) for each in zip(*self._unanswered.values(), strict=True))
+        if len(self._staging) > MAX_STAGING or entries > MAX_UNANSWERED or sizes > MAX_UNANSWERED_BYTES:
             raise ProtocolViolation(f"{self._region} sends more than it waits for answers to")
         for number, batch in self._orders[frame.lane].arrived(frame.number, frame):
             self._sent.setdefault((batch.lane, number), asyncio.get_running_loop().create_future())
@@ -312,7 +317,7 @@ class Inbound:
         rest = _commonest(answers)
         named = tuple(a for a in answers if a.outcome is not rest or a.hash or a.hint)
         self._say(Settle(batch.lane, batch.number, rest, named))
-        self._unanswered -= _weight(batch)
+        del self._unanswered[batch.lane, batch.number]
         if batch.id:
             await ended
             self._landing.forget(self._region, batch.id)
@@ -328,11 +333,6 @@ def _noted(note: Callable[[Hello], None], peer: Hello) -> bool:
         log.debug("not noted yet", peer=peer.region, why=str(error))
         return False
     return True
-
-
-def _weight(batch: Batch) -> int:
-    """What it counts among the unanswered: one without entries takes memory too."""
-    return max(1, len(batch.entries))
 
 
 def _is_tombstone(entry: Entry) -> bool:

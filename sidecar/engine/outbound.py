@@ -53,6 +53,10 @@ BATCH_BYTES: Final = 32 * 1024 * 1024
 OFFER_ENTRIES: Final = 2000
 PAGE: Final = 2000
 """Rows read from the index at a time."""
+MAX_PROBLEMS: Final = 10_000
+"""Paths of which it is remembered why the peer has not got them, a hundred times what a status lists."""
+MAX_HINT: Final = 1000
+"""Characters of why."""
 LINGER: Final = 1.0
 """Seconds until a row that was learned from one peer is offered to the others: mostly they have heard of it by then."""
 _SILENT: Final = Flag.FOUND | Flag.HELD
@@ -117,7 +121,7 @@ class Outbound:
         self.peer: Hello | None = None
         self.heard_at = time.monotonic()
         self.problems: dict[RelPath, str] = {}
-        """what the peer held, refused or could not do, with its hint"""
+        """what the peer held, refused or could not do, with the beginning of its hint; `MAX_PROBLEMS` of it"""
         self.way = Way()
         self.asking = Asking(self._say)
         self.checking = Asking(self._say)
@@ -244,8 +248,8 @@ class Outbound:
     def _told(self, path: RelPath, answer: Answer) -> None:
         """What became of a path at the peer."""
         self.problems.pop(path, None)
-        if answer.hint:
-            self.problems[path] = answer.hint
+        if answer.hint and len(self.problems) < MAX_PROBLEMS:
+            self.problems[path] = answer.hint[:MAX_HINT]
         self.way.told(path, answer.outcome)
 
     def _comparing_with(self, peer: Hello, box: Outbox) -> Comparer:

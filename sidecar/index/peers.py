@@ -1,14 +1,22 @@
 """What is remembered of the nodes that spoke to this one."""
 
 import dataclasses
+from typing import Final
 
 from sidecar.index.database import Table
+
+MAX_NODES: Final = 16
+"""Nodes of one region that are remembered: it has one, or another after it under a new name."""
 
 _MEET = """
     INSERT INTO peers (region, node, epoch, run, seq, cursor, first_us, contact_us) VALUES (?, ?, ?, ?, ?, 0, ?, ?)
     ON CONFLICT (region, node) DO UPDATE SET
         cursor = CASE WHEN epoch = excluded.epoch THEN cursor ELSE 0 END,
         epoch = excluded.epoch, run = excluded.run, seq = excluded.seq, contact_us = excluded.contact_us
+"""
+_FORGET = """
+    DELETE FROM peers WHERE region = ?1 AND node NOT IN (
+        SELECT node FROM peers WHERE region = ?1 ORDER BY node = ?2 DESC, contact_us DESC LIMIT ?3)
 """
 _PEER = "SELECT region, node, epoch, run, seq, cursor, first_us, contact_us FROM peers"
 
@@ -41,8 +49,10 @@ class PeerTable(Table):
         return [Peer(*row) for row in self._db.all(f"{_PEER} ORDER BY region, node")]
 
     def meet(self, region: str, node: str, epoch: int, run: int, seq: int, now_us: int) -> None:
-        """A node said hello. A new epoch clears what was settled of the old one."""
+        """A node said hello. A new epoch clears what was settled of the old one; above `MAX_NODES` of a region, those
+        that were not heard of for longest are forgotten: what they have is offered anew if they come back."""
         self._db.run(_MEET, (region, node, epoch, run, seq, now_us, now_us))
+        self._db.run(_FORGET, (region, node, MAX_NODES))
 
     def heard(self, region: str, node: str, seq: int, now_us: int) -> None:
         """A node lives, and has given `seq` in the run that it named in hello."""
@@ -57,7 +67,3 @@ class PeerTable(Table):
     def ask_anew(self) -> None:
         """Nothing of any peer counts as settled here: each offers all that it has when it greets next."""
         self._db.run("UPDATE peers SET cursor = 0")
-
-    def forget_peer(self, region: str, node: str) -> None:
-        """Nothing is known of this node any more."""
-        self._db.run("DELETE FROM peers WHERE region = ? AND node = ?", (region, node))

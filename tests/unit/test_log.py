@@ -51,6 +51,29 @@ def test_a_text_line_is_time_level_event_and_pairs(said: Callable[[], str]) -> N
     assert re.fullmatch(shape, said())
 
 
+def test_what_is_said_again_and_again_is_left_out_and_counted(
+    said: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("sidecar.log.time.monotonic", lambda: now[0])
+    log.configure("debug", "json", None)
+    for number in range(3 * log.MOST):
+        for peer in ("ams", "fra"):
+            early.warning("link down", peer=peer, why=f"reason {number}")
+        early.debug("a detail")
+        logging.getLogger("library").warning("it says %d", number)
+    early.warning("link down", peer="cph", why="another's")
+    lines = [json.loads(line) for line in said().splitlines()]
+    kinds = [(line["event"].partition(" ")[0], line.get("peer")) for line in lines]
+    assert [log.MOST] * 2 == [kinds.count(("link", peer)) for peer in ("ams", "fra")]
+    assert [log.MOST, 3 * log.MOST, 1] == [kinds.count(kind) for kind in (("it", None), ("a", None), ("link", "cph"))]
+    assert 3 == sum("left out for up to 60 s" in line.get("more", "") for line in lines)
+    now[0] += log.PERIOD + 1
+    for _ in range(2):
+        early.warning("link down", peer="ams", why="again")
+    assert [2 * log.MOST, None] == [json.loads(line).get("left_out_before") for line in said().splitlines()]
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [

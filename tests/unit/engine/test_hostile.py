@@ -199,7 +199,7 @@ def test_ends_that_are_told_again_and_again_are_forgotten(start: Starter) -> Non
     settled_by(link, lambda: not link._sent)
     ended(link)
     assert {} == link._sent
-    assert 0 == link._unanswered
+    assert {} == link._unanswered
 
 
 def test_a_batch_whose_rsync_ends_after_its_answer_leaves_nothing(start: Starter) -> None:
@@ -209,7 +209,7 @@ def test_a_batch_whose_rsync_ends_after_its_answer_leaves_nothing(start: Starter
 
     def answered(frame: bytes) -> None:
         if isinstance(frames.decode(frame), Settle):
-            link._take(Sent(Lane.SMALL, 1, 0))
+            link._take(Sent(Lane.SMALL, 1, 0), 0)
 
     said.write = answered  # type: ignore[method-assign]
     ended(link)
@@ -300,6 +300,18 @@ def test_whatever_is_said_ends_in_a_cut_link_and_in_nothing_else(said: list[Any]
 def test_batches_without_entries_count_as_well(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sidecar.engine.inbound.MAX_UNANSWERED", 100)
     _, error = heard(start(), batch(1, "ams-0.x", count=1, how=How.STAGED), *(batch(n) for n in range(2, 102)))
+    assert isinstance(error, ProtocolViolation)
+
+
+def test_bytes_of_what_is_not_answered_count_as_well(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.engine.inbound.MAX_UNANSWERED_BYTES", 200_000)
+    long = Entry(RelPath(b"p"), Version(tuple((run, 1) for run in range(10_000)), ()))
+    waits = batch(1, "ams-0.x", count=1, how=How.STAGED)
+    large = [Batch(Lane.SMALL, number, "", 0, (long,)) for number in range(2, 7)]
+    assert 40_000 < len(frames.encode(large[0])) < 60_000
+    _, error = heard(start(), waits, *large[:3])
+    assert isinstance(error, Retryable), error
+    _, error = heard(start(), waits, *large)
     assert isinstance(error, ProtocolViolation)
 
 

@@ -8,7 +8,7 @@ from sidecar.core.paths import RelPath
 from sidecar.core.ports import Keep
 from sidecar.index import kept, rows
 from sidecar.index.kept import Conflict, Trashed
-from sidecar.index.peers import Peer
+from sidecar.index.peers import MAX_NODES, Peer
 from sidecar.index.store import Index
 from tests.unit.index.conformance import row, version
 from tests.unit.index.conftest import Opener
@@ -111,8 +111,17 @@ def test_a_peer_is_remembered_by_region_and_node(opened: Opener) -> None:
     again = opened()
     assert [Peer("ams", "ams-0", 1, 2, 3, 0, 10, 10), Peer("ams", "ams-1", 4, 5, 6, 0, 11, 11)] == again.peers()
     assert again.peer("ams", "ams-2") is None
-    again.forget_peer("ams", "ams-0")
-    assert ["ams-1"] == [peer.node for peer in again.peers()]
+
+
+def test_of_one_region_only_the_nodes_that_spoke_last_are_remembered(index: Index) -> None:
+    index.meet("fra", "fra", epoch=1, run=1, seq=1, now_us=1)
+    for number in range(3 * MAX_NODES):
+        index.meet("ams", f"ams-{number:02}", epoch=1, run=2, seq=3, now_us=100 + number)
+        index.heard("ams", "ams-00", 4, 1000 + number)
+    there = [peer.node for peer in index.peers()]
+    assert ["ams-00", *(f"ams-{n}" for n in range(2 * MAX_NODES + 1, 3 * MAX_NODES)), "fra"] == there
+    index.meet("ams", "set-back", epoch=1, run=2, seq=3, now_us=1)
+    assert index.peer("ams", "set-back") is not None, "whoever speaks is remembered, whatever the clock says"
 
 
 def test_a_new_run_of_a_peer_keeps_what_was_settled(index: Index) -> None:

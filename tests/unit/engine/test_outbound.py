@@ -1,0 +1,45 @@
+"""What a peer answers, whatever it is, takes no memory for ever."""
+
+from typing import Any
+
+import pytest
+
+from sidecar.core.compare import Comparing
+from sidecar.core.entry import Dot, Head, Kind, Row, Version
+from sidecar.core.frames import Answer, Lane, Outcome, Settle
+from sidecar.core.order import next_offer
+from sidecar.core.outbox import Outbox
+from sidecar.core.paths import RelPath
+from sidecar.engine.outbound import MAX_HINT, Outbound
+from tests.unit.engine.conftest import Starter
+
+
+def test_why_a_peer_has_not_got_paths_is_remembered_of_so_many_and_so_long(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.engine.outbound.MAX_PROBLEMS", 10)
+    node = start()
+    nothing: Any = None
+    link = Outbound(
+        node.me,
+        "ams",
+        nothing,
+        nothing,
+        node.metrics,
+        large=1 << 20,
+        delay=0.0,
+        recheck=lambda _: None,
+        met=lambda _: None,
+        comparing=Comparing(60.0, 60.0),
+        other_way=lambda _: None,
+    )
+    box = link.box = Outbox(0, 1 << 20)
+    for number in range(25):
+        head = Head(Dot(number + 1, 9), Kind.DIR, mode=0o755)
+        box.offer(Row(RelPath(b"d%d" % number), Version(((9, number + 1),), (head,)), None, b"", number + 1))
+    box.offers_loaded(25)
+    plan = next_offer(box, node.resolver, 100)
+    assert plan is not None
+    answers = tuple(Answer(index, Outcome.REFUSED, hint="x" * 5000) for index in range(25))
+    link._settled(Settle(Lane.OFFER, plan.number, Outcome.KNOWN, answers))
+    assert [MAX_HINT] * 10 == [len(hint) for hint in link.problems.values()]
