@@ -126,7 +126,9 @@ def _taking_places(box: Outbox) -> list[RelPath]:
 
 def _send_deferred(box: Outbox) -> None:
     for path in box.deferred():
-        box.promote(path)
+        item = box.promote(path)
+        if item is not None and item.kind is Kind.FILE and len(box.dead_beneath(path)) > MOST:
+            item.stage = True  # path by path: what is in the place of the directory comes right after it is gone
 
 
 def _leads_over(resolver: Resolver, link: Item, replace: list[RelPath]) -> bool:

@@ -166,11 +166,11 @@ class Outbox:
         self._top = max(self._top, top)
 
     def promote(self, path: RelPath) -> Item | None:
-        """Send a waiting offer live, because something that goes now needs it; None if it does not wait."""
+        """Send a waiting offer live, because something that goes now needs it; None if it does not wait. A file goes
+        without its content: the peer, which may have it, asks for what it lacks."""
         turn = self._round_of.get(path)
         item = self.offers[turn].pop(path, None) if turn is not None else None
         if item is not None:
-            item.stage = item.kind is Kind.FILE
             self.live[path] = item
             self._mark_round(path, self._turn_of(item))
         return item

@@ -8,6 +8,13 @@ from sidecar.core.outbox import BUSY_RETRY
 from tests.unit.core.facts import deleted, directory, file, symlink
 from tests.unit.core.sender import LARGE, Sender
 
+
+def with_content(sender: Sender) -> list[str]:
+    """What of the latest small batch brings its content."""
+    flown = sender.box.flight(Lane.SMALL, sender.box.next_number(Lane.SMALL) - 1)
+    return [item.path.decode() for item in flown if item.stage]
+
+
 # -- batches
 
 
@@ -243,7 +250,9 @@ def test_an_offer_beneath_its_target_goes_live_with_a_symlink() -> None:
     sender.offer("r/page", file(1))
     sender.link("current", "r")
     assert ["r/page", "current"] == sender.small()
-    assert sender.box.flight(Lane.SMALL, 1)[0].stage, "with its content"
+    assert [] == with_content(sender), "which the peer may have"
+    sender.told(Answer(0, Outcome.WANT), Answer(1, Outcome.AGAIN))
+    assert ([("r/page", 0), ("current", 2)], ["r/page"]) == (sender.leaning(), with_content(sender))
 
 
 @pytest.mark.parametrize("target", ["nothing/here", "../outside", "/etc", "current", "../current"])
@@ -586,6 +595,28 @@ def test_what_replaces_a_directory_is_not_offered_before_all_that_was_in_it() ->
         sender.settled(Lane.OFFER, rest=Outcome.KNOWN)
     assert [] == sender.offers()
     assert ["d/x", "d"] == sender.small()
+
+
+def test_a_file_that_once_replaced_a_directory_goes_without_content_until_the_peer_asks_for_it() -> None:
+    sender = Sender()
+    sender.offer("d", file(1))
+    sender.offer("d/x", deleted(1))
+    assert [] == sender.offers()
+    assert (["d/x", "d"], []) == (sender.small(), with_content(sender))
+    sender.told(Answer(0, Outcome.AGAIN), Answer(1, Outcome.WANT))
+    assert (["d/x", "d"], ["d"]) == (sender.small(), with_content(sender))
+
+
+def test_a_file_that_replaces_a_directory_path_by_path_brings_its_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "MOST", 1)
+    sender = Sender()
+    for name in ("d/x", "d/y", "e/x"):
+        sender.offer(name, deleted(1))
+    for name in "de":
+        sender.offer(name, file(1))
+    assert [] == sender.offers()
+    sender.small()
+    assert ["d"] == with_content(sender)
 
 
 def test_what_was_in_a_directory_is_not_offered_without_what_replaces_it() -> None:
