@@ -170,7 +170,7 @@ class Settings(BaseModel):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _one_of("debug", "info", "warning", "error")] = (
         "info"
     )
-    """Least severity that is logged: `debug`, `info`, `warning` or `error`"""
+    """Least severity that is logged: `debug`, `info`, `warning` or `error`; at most 60 lines of a kind a minute"""
     log_format: Annotated[Literal["text", "json"], _one_of("text", "json")] = "text"
     """Log lines for people (`text`) or for programs (`json`)"""
     log_file: Annotated[str | None, BeforeValidator(units.path)] = None

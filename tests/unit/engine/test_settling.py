@@ -32,7 +32,7 @@ def linked(remembered: int, *, joins: bool = False) -> Any:
     ids=["stored", "not stored yet", "stores nothing before it joins"],
 )
 def test_a_region_that_has_not_stored_how_far_it_is_is_waited_for(
-    start: Starter, remembered: int, joins: bool, why: list[str]
+    start: Starter, monkeypatch: pytest.MonkeyPatch, remembered: int, joins: bool, why: list[str]
 ) -> None:
     node, link = start(), linked(remembered, joins=joins)
     node.going.set()
@@ -41,9 +41,9 @@ def test_a_region_that_has_not_stored_how_far_it_is_is_waited_for(
     links: Any = SimpleNamespace(links={"ams": link}, heard={"ams"}, incoming={"ams": {object()}}, tell=lambda: None)
     commands = Commands(node, links)
 
-    async def scanned(_: float) -> None:
+    async def scanned(within: float) -> None:
         return
 
-    commands._scanned_anew = scanned  # type: ignore[method-assign]
+    monkeypatch.setattr(commands, "_scanned_anew", scanned)
     synced = asyncio.run(commands.sync(0.2))
     assert why == [one.why for one in synced.behind]
