@@ -32,6 +32,7 @@ def test_why_a_peer_has_not_got_paths_is_remembered_of_so_many_and_so_long(
         met=lambda _: None,
         comparing=Comparing(60.0, 60.0),
         other_way=lambda _: None,
+        nowhere=nothing,
     )
     box = link.box = Outbox(0, 1 << 20)
     for number in range(25):
