@@ -6,6 +6,7 @@ import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from sidecar.engine.orders import Pending, Synced
 from sidecar.engine.patience import Patience
 from sidecar.engine.report import Reporter
 from sidecar.engine.status import Status
-from sidecar.errors import GeorootError, Retryable
+from sidecar.errors import GeorootError, NeedsHelp, Retryable
 from sidecar.fs.root import WebRoot
 from sidecar.index import files
 from sidecar.index.faults import IndexDamaged
@@ -33,6 +34,7 @@ from sidecar.link.selftest import selftest
 from sidecar.link.sshd import Sshd, SshdOptions
 from sidecar.metrics import Metrics
 from sidecar.web.server import serve
+from sidecar.web.starting import Starting
 from sidecar.web.statusfile import write_status
 
 logger = structlog.get_logger(__name__)
@@ -185,13 +187,21 @@ def _begun(path: Path) -> Index:
     return index
 
 
-async def _opened(state: str) -> Index:
-    """The same on a full disk too: when there is space again."""
-    return await Patience("the index").through(lambda: _open(state))
+async def _opened(settings: Settings, options: Options, root: WebRoot, metrics: Metrics) -> Index:
+    """The same on a full disk too: when there is space again. Whoever asks meanwhile is told what it waits for."""
 
+    async def opened() -> Index:
+        return open_index(options.state)
 
-async def _open(state: str) -> Index:
-    return open_index(state)
+    try:
+        return await opened()
+    except IndexDamaged:
+        raise
+    except (Retryable, NeedsHelp):
+        patience = Patience("the index")
+    said = Starting(options, settings.layout, root.free_bytes, patience, metrics.registry)
+    async with _web(settings, said, None):
+        return await patience.through(opened)
 
 
 class Reported:
@@ -216,11 +226,12 @@ async def _run(settings: Settings, errand: Errand | None = None, *, sends: bool 
         # on a full disk nothing can be tried
         trial = options.state if root.free_bytes() > TRIAL_BYTES else options.run_dir
         rsync = await selftest(trial, env)
-        index = await _opened(options.state)
+        metrics = Metrics()
+        index = await _opened(settings, options, root, metrics)
         index.set_aside = index.set_aside or aside
         held.callback(index.close)
         name_of(index, options.node)
-        node = Node(options, root, index, Metrics(), rsync)
+        node = Node(options, root, index, metrics, rsync)
         node.metrics.index_damaged.inc(bool(index.set_aside))
         held.callback(node.watcher.close)
         if node.uid_mismatch:
@@ -232,7 +243,7 @@ async def _run(settings: Settings, errand: Errand | None = None, *, sends: bool 
         commands, told = Commands(node, links), asyncio.Event()
         # a session of sshd may outlive its sshd: without a listener nobody is let in
         hears = _listening(options, links) if sends else contextlib.nullcontext()
-        async with hears, _web(settings, reporter, node.metrics, commands):
+        async with hears, _web(settings, Reported(reporter, metrics), commands):
             tasks = _tasks(settings, node, links, sshd, reporter) if sends else _looking(node, links)
             if errand is not None:
                 tasks["errand"] = _done(errand(commands), told)
@@ -270,11 +281,8 @@ async def _listening(options: Options, links: Links) -> AsyncIterator[None]:
         await listener.close()
 
 
-@contextlib.asynccontextmanager
-async def _web(settings: Settings, reporter: Reporter, metrics: Metrics, commands: Commands) -> AsyncIterator[None]:
-    reported, where = Reported(reporter, metrics), (settings.http_listen, settings.http_port)
-    async with serve(reported, commands, listen=where[0], port=where[1], run_dir=settings.run_dir):
-        yield
+def _web(settings: Settings, said: Reported | Starting, commands: Commands | None) -> AbstractAsyncContextManager[int]:
+    return serve(said, commands, listen=settings.http_listen, port=settings.http_port, run_dir=settings.run_dir)
 
 
 def _tasks(

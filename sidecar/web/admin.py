@@ -137,7 +137,22 @@ def admin(node: Reported, orders: Orders) -> web.Application:
     return app
 
 
+def starting(node: Reported) -> web.Application:
+    """The same for a node that takes no orders yet: each is told why."""
+    app = web.Application(middlewares=[_failures], client_max_size=MOST)
+    add_reads(app, node)
+    app.router.add_route("*", "/api/{order}", _not_yet(node))
+    return app
+
+
 # -- the routes
+
+
+def _not_yet(node: Reported) -> Route:
+    async def answer(_request: web.Request) -> web.Response:
+        raise Retryable(f"the sidecar is still starting: {'; '.join(node.status().warnings)}")
+
+    return answer
 
 
 def _plain(order: Callable[[], None]) -> Route:

@@ -17,7 +17,7 @@ def not_alive(status: Status) -> str:
 
 def not_started(status: Status) -> str:
     """Why a web server that starts after the sidecar has to wait."""
-    return f"{status.state.value}: the first scan is not over" if status.state in _STARTING else ""
+    return _because(f"{status.state.value}: the first scan is not over", status) if status.state in _STARTING else ""
 
 
 def not_ready(status: Status) -> str:

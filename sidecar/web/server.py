@@ -13,7 +13,7 @@ from aiohttp import web
 
 from sidecar.errors import EnvironmentFault, NeedsHelp
 from sidecar.fs import durable
-from sidecar.web.admin import Orders, admin
+from sidecar.web.admin import Orders, admin, starting
 from sidecar.web.app import Reported, application
 
 ADMIN: Final = "admin.sock"
@@ -32,14 +32,14 @@ _QUIET.setLevel(
 
 
 @asynccontextmanager
-async def serve(node: Reported, orders: Orders, *, listen: str, port: int, run_dir: str) -> AsyncIterator[int]:
-    """Answer for `node` until the block ends, and take `orders` for it on the socket alone; yields the port, which the
-    system chooses if it is 0.
+async def serve(node: Reported, orders: Orders | None, *, listen: str, port: int, run_dir: str) -> AsyncIterator[int]:
+    """Answer for `node` until the block ends, and take `orders` for it on the socket alone, None: it takes none yet;
+    yields the port, which the system chooses if it is 0.
 
     Raises:
         EnvironmentFault: the address is taken or not ours, or nothing can be made in the run directory.
     """
-    public, own = _runner(application(node)), _runner(admin(node, orders))
+    public, own = _runner(application(node)), _runner(starting(node) if orders is None else admin(node, orders))
     made: list[str] = []
     try:
         host, bound = await _listen(public, listen, port)

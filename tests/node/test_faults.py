@@ -52,6 +52,13 @@ def test_a_start_on_a_full_disk_waits_for_space(two: Regions, ended: str) -> Non
     msk.start()
     if ended == "stopped":  # the log of the index has to be made anew
         wait_for(lambda: 'something waits what="the index"' in msk.said(), "it says what it waits for")
+        assert "starting" == msk.status()["state"]
+        assert msk.status()["warnings"][0].startswith("the index waits: no space left")
+        assert "ok\n" == msk.get("/livez"), "to begin it anew would not help"
+        assert msk.get("/readyz").startswith("starting: the first scan is not over: the index waits: no space left")
+        for command, code, told in (("status", 0, "the index waits"), ("pause", 1, "still starting: the index waits")):
+            ran = msk.command(command)
+            assert code == ran.code and told in ran.out + ran.err, ran
     time.sleep(5)
     assert msk.running
     filler.unlink()

@@ -7,6 +7,7 @@ from tests.unit.web.conftest import Opener
 from tests.unit.web.fakes import CUT, UNREADABLE, WELL, FakeNode, but
 
 STARTING = but(state=NodeState.STARTING, ready=False)
+WAITING = but(state=NodeState.STARTING, ready=False, warnings=("the index waits",))
 SCANNING = but(state=NodeState.SCANNING, ready=False)
 LOST = "the web root was unmounted: mount it again and restart the sidecar"
 
@@ -50,6 +51,7 @@ async def test_no_peer_and_no_single_path_makes_a_probe_fail(visit: Opener, prob
         ("/readyz", but(ready=False, warnings=(LOST,)), f"not ready (running): {LOST}\n"),
         ("/readyz", but(ready=False, warnings=("two\nlines",)), "not ready (running): two lines\n"),
         ("/startupz", STARTING, "starting: the first scan is not over\n"),
+        ("/readyz", WAITING, "starting: the first scan is not over: the index waits\n"),
     ],
 )
 async def test_a_probe_answers_with_one_line_that_says_why(
