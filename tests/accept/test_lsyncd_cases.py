@@ -6,12 +6,14 @@ docs/reliability.md says what each letter and number means.
 import hashlib
 import time
 
-from tests.support import churn
+from tests.support import cases, churn
 from tests.support.casework import LONG, texts, worked
 from tests.support.compose import IMAGE, Site, said, two_regions
 from tests.support.faults import cut
 
 EMPTIED = 50
+APART = 2.0
+"""Seconds between two edits of which one is to be the later for both nodes."""
 KILLS = 20
 _KILL_RSYNCS = """
 import os, signal
@@ -29,6 +31,26 @@ for number in range(200):
         file.write(os.urandom(100_000))
     time.sleep(0.02)
 """
+
+
+def untouched(side: str) -> dict[str, str]:
+    """What one side wrote in a pair of operations of which the other's leaves that path alone, or takes it away without
+    knowing of it: it must be there, whichever came first."""
+    there = dict[str, str]()
+    written = {"create": ("new", ("edit", "delete", "chmod")), "edit": ("f", ("create", "move_directory"))}
+    for timing in cases.TIMINGS:
+        for mine, (path, others) in written.items():
+            # the second to come edits what the first has taken away: it stays
+            for other in (*others, *(("delete", "move_file") if (side, mine) == ("ams", "edit") else ())):
+                name = f"{mine}-{other}" if side == "msk" else f"{other}-{mine}"
+                there[f"{timing}/{name}/{path}"] = f"{side} {timing} {name}"
+    return there
+
+
+def deleted_by_one_side() -> list[str]:
+    """What one side deleted in a pair of operations of which the other's leaves it alone, or deletes it too."""
+    names = ("create-delete", "delete-create", "delete-delete")
+    return [f"{timing}/{name}/{path}" for timing in cases.TIMINGS for name in names for path in ("f", "d", "d/g")]
 
 
 def entries_sent(site: Site) -> float:
@@ -59,6 +81,26 @@ def test_e5_an_edit_outlives_a_delete_of_the_same_moment(site: Site) -> None:
 def test_e6_the_later_of_two_edits_is_current_and_the_other_one_is_kept(site: Site) -> None:
     found = worked(site, "edited_twice")
     assert [] == texts(found, {"apart": "from ams, after"})
+    assert 1 == len(texts(found, {"at once": "from msk, at once"}) + texts(found, {"at once": "from ams, at once"}))
+    for name in ("in ams", "in msk"):
+        site.msk.python(f"open('later {name}', 'w').write('first')")
+    site.wait_identical(LONG)
+    with cut(site):  # so that neither is written over what its writer could see
+        site.msk.python("open('later in ams', 'w').write('msk, earlier')")
+        site.ams.python("open('later in msk', 'w').write('ams, earlier')")
+        time.sleep(APART)
+        site.ams.python("open('later in ams', 'w').write('ams, later')")
+        site.msk.python("open('later in msk', 'w').write('msk, later')")
+    found = site.wait_identical(LONG)
+    assert [] == texts(found, {"later in ams": "ams, later", "later in msk": "msk, later"})
+    for region in site.project.regions:
+        kept = churn.kept(site.project, region.name)
+        for path, text in (("later in ams", "msk, earlier"), ("later in msk", "ams, earlier")):
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            (ident,) = [ident for listed, ident in kept.listed if listed == f"{site.name}/{path}"]
+            assert digest in kept.conflicts and text == said(
+                region.sidecar, "sidecar", "conflicts", "show", f"{site.name}/{path}", ident
+            )
 
 
 def test_e7_a_directory_stays_beside_a_file_of_its_name_and_the_file_is_kept(site: Site) -> None:
@@ -113,7 +155,18 @@ def test_e11_five_quick_writes_are_five_entries_at_most_and_only_what_was_torn_g
 
 
 def test_s5_every_pair_of_operations_on_both_sides_ends_the_same_and_loses_nothing(site: Site) -> None:
-    assert len(worked(site, "pairs")) > 147
+    found = worked(site, "pairs")
+    assert 3 * 49 == sum(path.count("/") == 1 for path in found), "each pair still has its directory"
+    assert [] == texts(found, untouched("msk") | untouched("ams"))
+    assert [] == [path for path in deleted_by_one_side() if path in found]
+    for timing in cases.TIMINGS:
+        assert ("symlink", "d") == found[f"{timing}/link-link/f"][:2]
+        assert ("file", 0o600) == found[f"{timing}/chmod-chmod/f"][:2]
+        assert ("dir", 0o700) == found[f"{timing}/chmod-chmod/d"][:2]
+        for name, path in (("create-create", "new"), ("edit-edit", "f"), ("edit-edit", "d/g")):
+            shown = f"{timing}/{name}/{path}"
+            both = (f"{side} {timing} {name}{' in d' if path == 'd/g' else ''}" for side in ("msk", "ams"))
+            assert 1 == sum([] == texts(found, {shown: text}) for text in both), f"one of the two at {shown}"
 
 
 def test_s11_directories_that_come_back_or_changed_outside_are_seen(site: Site) -> None:
