@@ -10,6 +10,7 @@ from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath, shown
 from sidecar.engine import restore
 from sidecar.engine.decisions import LOOK, Decisions, path_in_root, until
+from sidecar.engine.heartbeat import SILENCE
 from sidecar.engine.links import Link
 from sidecar.engine.orders import (
     LISTED,
@@ -85,7 +86,8 @@ class Commands(Decisions):
         seq = self._node.index.max_seq()
         await until(lambda: settling.sent_all(seq), end - time.monotonic())
         self._links.tell()
-        await until(settling.told_all, end - time.monotonic())
+        # it answers at once, unless its own index has no room for that
+        await until(settling.told_all, min(SILENCE, end - time.monotonic()))
         each = (self._not_synced(settling, link, seq) for link in self._links.links.values())
         return Synced(tuple(one for one in each if one is not None))
 

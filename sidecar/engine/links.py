@@ -324,7 +324,8 @@ class Links:
     @property
     def told(self) -> bool:
         """Has every peer that is there stored that?"""
-        return all(link.told for link in self.links.values() if link.outbound is not None)
+        there = (link for link in self.links.values() if link.outbound is not None and link.outbound.box is not None)
+        return all(link.told for link in there)
 
     def end(self) -> None:
         """The node is about to end."""

@@ -9,7 +9,7 @@ import pytest
 from sidecar.core.frames import PROTOCOL, Hello
 from sidecar.core.outbox import Outbox
 from sidecar.engine.commands import Commands
-from sidecar.engine.links import Link
+from sidecar.engine.links import Link, Links
 from sidecar.engine.outbound import Outbound
 from tests.unit.engine.conftest import Starter
 
@@ -47,3 +47,12 @@ def test_a_region_that_has_not_stored_how_far_it_is_is_waited_for(
     monkeypatch.setattr(commands, "_scanned_anew", scanned)
     synced = asyncio.run(commands.sync(0.2))
     assert why == [one.why for one in synced.behind]
+
+
+@pytest.mark.parametrize(("greeted", "told"), [(True, False), (False, True)], ids=["there", "only being connected"])
+def test_an_end_waits_for_the_word_of_regions_that_are_there(greeted: bool, told: bool) -> None:
+    link, links = linked(6), Links.__new__(Links)
+    if not greeted:
+        link.outbound.box = None
+    links.links = {"ams": link}
+    assert told is links.told
