@@ -1,0 +1,48 @@
+"""What ends over a connection that lives comes again within seconds: a full disk there, say, may have space again."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from sidecar.engine import links
+from sidecar.engine.links import Link
+from sidecar.engine.options import PeerOptions
+from sidecar.errors import Retryable
+from sidecar.link.keys import InstalledKeys
+from tests.unit.engine.conftest import Starter
+
+LONGEST = 13.0
+
+
+@pytest.fixture
+def link(start: Starter) -> Link:
+    node = start()
+    node.scanned.set()
+    node.going.set()
+    node.joining.decided.set()
+    return Link(node, PeerOptions("ams", "127.0.0.1", 1, False, 0), InstalledKeys("host", "client", "known", "may"), {})
+
+
+def test_rsyncs_that_a_peer_refuses_again_and_again(link: Link) -> None:
+    assert LONGEST > max(link.delivery._small._delays(attempt) for attempt in range(100))
+
+
+def test_a_control_channel_that_is_cut_again_and_again(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    link.master._up.set()
+
+    async def cut(_link: Link) -> None:
+        raise Retryable("the disk there is full")
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 50:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(Link, "_once", cut)
+    patched: Any = type("Asyncio", (), {"sleep": staticmethod(sleep)})
+    monkeypatch.setattr(links, "asyncio", patched)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(link._talk())
+    assert slept[0] < 1 and max(slept) < LONGEST
