@@ -167,9 +167,10 @@ class Node:
             now_us=now_us,
             expired=self.holds.look_again,
         )
-        scans, finds, self._roots = self.patience = (
+        scans, finds, looks, self._roots = self.patience = (
             Patience("the scan"),
             Patience("what the first scan found"),
+            Patience("the look at what has no watch"),
             Patience("the look at the web root"),
         )
         """what waits for space, or for a disk that works"""
@@ -207,6 +208,7 @@ class Node:
             self.watcher,
             self.scans.scanner,
             self.watching,
+            looks,
             interval=options.poll_interval,
             network=network,
             scanning=lambda: self.scans.running or not self.scanned.is_set(),

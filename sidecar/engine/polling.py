@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from sidecar.core.paths import RelPath
+from sidecar.engine.patience import Patience
 from sidecar.engine.scan import Result, Scanner, in_slices
 from sidecar.engine.watching import Watching
 from sidecar.fs import limits
@@ -23,6 +24,7 @@ class Polling:
     """Polls the directories that have no watch, and tries to watch them.
 
     Args:
+        patience: what waits for a disk that works waits in it.
         interval: seconds between two looks.
         network: the kind of file system on which other machines' writes raise no event, "" where all do; there the
             whole root is scanned as often (`pause`).
@@ -35,6 +37,7 @@ class Polling:
         watcher: Watcher,
         scanner: Scanner,
         watching: Watching,
+        patience: Patience,
         *,
         interval: float,
         network: str,
@@ -44,6 +47,7 @@ class Polling:
         self._watcher = watcher
         self._scanner = scanner
         self._watching = watching
+        self._patience = patience
         self._scanning = scanning
         self._missed = missed
         self._told = False
@@ -61,7 +65,7 @@ class Polling:
             await asyncio.sleep(self.pause(took))
             began = time.monotonic()
             if not self._scanning():
-                await self.look()
+                await self._patience.through(self.look)
             took = time.monotonic() - began
 
     async def look(self) -> None:

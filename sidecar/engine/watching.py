@@ -195,21 +195,30 @@ class Watching:
         self._wake.clear()
 
     async def _turn(self) -> None:
+        """Take up all that is marked now; what the index, or the disk, does not let be looked at waits."""
+        self._begun += 1
+        try:
+            await self._take_up()
+        except IndexDamaged:
+            raise
+        except (Retryable, NeedsHelp) as error:
+            self._wait(self._turning, str(error))
+        self._turning = frozenset()
+        self._ended = self._begun
+        ended, self._turned = self._turned, asyncio.Event()
+        ended.set()
+
+    async def _take_up(self) -> None:
         """Absorb all that is marked now, in the order that a visitor of a peer needs: rows get their seq in it.
 
         A symlink was made after what it leads to, a deletion after the symlink that made it safe; their events come in
         one queue, but a look tells what is there now, not what was there at the event. So what is there comes first.
         """
-        self._begun += 1
         turn = Turn()
         await self._sort(self.dirty.take(), turn)
         await self._absorb_slices(turn.there)
         if turn.links or turn.gone:
             await self._links_and_gone(turn)
-        self._turning = frozenset()
-        self._ended = self._begun
-        ended, self._turned = self._turned, asyncio.Event()
-        ended.set()
 
     async def _links_and_gone(self, turn: Turn) -> None:
         """Look at symlinks, absorb all that was made before that look, then the symlinks as they were then, then what
@@ -355,6 +364,7 @@ class Watching:
         except (Retryable, NeedsHelp) as error:
             if self._absorber.finding or isinstance(error, IndexDamaged):
                 raise
+            self._rows_lost()
             self._wait(paths, str(error))
             return paths
         self.problem = ""
@@ -365,11 +375,10 @@ class Watching:
             self._put_off(path, trouble)
         return list(troubles)
 
-    def _wait(self, paths: list[RelPath], problem: str) -> None:
+    def _wait(self, paths: Iterable[RelPath], problem: str) -> None:
         if not self.problem:
             log.error("changes cannot be taken up", problem=problem)
         self.problem = problem
-        self._rows_lost()
         for path in paths:
             self.dirty.put_off(path, INDEX_AGAIN)
 

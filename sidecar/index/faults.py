@@ -34,6 +34,10 @@ class IndexFull(Retryable):
     """The disk or the quota is full, or takes no writes of the index: the transaction was rolled back."""
 
 
+class IndexUnread(Retryable):
+    """Its disk does not give what the index holds: the transaction was rolled back."""
+
+
 class IndexBusy(Retryable):
     """Another process has been writing the index for longer than we wait: the transaction was rolled back."""
 
@@ -47,8 +51,8 @@ def translated(error: sqlite3.Error | UnicodeDecodeError) -> GeorootError:
     code = (extended or sqlite3.SQLITE_ERROR) & 0xFF
     if code in _DAMAGED:
         return IndexDamaged(str(error))
-    if extended in _UNWRITTEN:
-        return IndexFull(f"no space left for the index, or its disk fails ({error}): free space on the volume")
+    if extended in _UNWRITTEN or code == sqlite3.SQLITE_IOERR:
+        return _of_the_disk(error, is_written=extended in _UNWRITTEN)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return IndexBusy("another process is writing the index")
     if code in _REFUSED:
@@ -56,3 +60,9 @@ def translated(error: sqlite3.Error | UnicodeDecodeError) -> GeorootError:
             "state", f"the index cannot be opened or written: {error}", "check the owner and mode of it"
         )
     return GeorootError(f"the index: {error}")
+
+
+def _of_the_disk(error: sqlite3.Error, *, is_written: bool) -> Retryable:
+    if is_written:
+        return IndexFull(f"no space left for the index, or its disk fails ({error}): free space on the volume")
+    return IndexUnread(f"the index cannot be read, its disk fails ({error}): look at the kernel's log")

@@ -11,14 +11,15 @@ import pytest
 
 from sidecar.core.entry import Dot, Flag, Head, Kind, Stat, Version
 from sidecar.core.frames import Batch, Entry, Frame, Gone, Lane, Outcome, Ping, Settle, decode, encode
-from sidecar.core.paths import RelPath
+from sidecar.core.paths import ROOT, RelPath
 from sidecar.core.ports import Keep
 from sidecar.engine.node import Node
 from sidecar.engine.restore import Restorer, Wanted
 from sidecar.errors import EnvironmentFault
 from sidecar.fs import faults, stage
 from sidecar.fs.tree import Tree
-from sidecar.index.faults import IndexBusy, IndexFull
+from sidecar.fs.watch import Watcher
+from sidecar.index.faults import IndexBusy, IndexFull, IndexUnread
 from tests.unit.engine.conftest import Starter
 from tests.unit.engine.test_hostile import HELLO, ended, inbound, settled_by
 
@@ -154,6 +155,54 @@ def test_changes_wait_until_what_failed_before_can_be_finished(
     broken.broken = False
     node.watching.absorb([PAGE])
     assert node.index.get(PAGE) is not None and not node.watching.problem
+
+
+def test_changes_wait_for_an_index_that_cannot_be_read(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has gone is looked up outside of a transaction: that ended the node."""
+    monkeypatch.setattr("sidecar.engine.watching.INDEX_AGAIN", 0.01)
+    monkeypatch.setattr("sidecar.engine.watching.LOOK_AGAIN", 0.01)
+    node = start()
+    Path(node.root.path, "page").write_text("mine")
+    node.watching.absorb([PAGE])
+    Path(node.root.path, "page").unlink()
+
+    async def lived() -> None:
+        broken = Broken(node.index.get, IndexUnread("its disk fails"))
+        monkeypatch.setattr(node.index, "get", broken)
+        node.watching.mark([PAGE])
+        task = asyncio.ensure_future(node.watching.run())
+        await until(lambda: broken.failed > 2 or task.done())
+        assert not task.done()
+        assert "its disk fails" in node.watching.problem and not node.watching.busy
+        broken.broken = False
+        await until(lambda: node.replica.row(PAGE).stat is None)
+        await asyncio.wait_for(node.watching.caught_up(), 10)
+        assert not node.watching.problem
+        task.cancel()
+
+    asyncio.run(lived())
+
+
+def test_what_has_no_watch_waits_for_an_index_that_cannot_be_read(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(start().root.path, "page").write_text("mine")
+    node = start()
+    node.scanned.set()
+    node.polling.interval = 0.01  # type: ignore[misc]
+    monkeypatch.setattr(Watcher, "unwatched", [ROOT])
+    broken = Broken(node.index.children, IndexUnread("its disk fails"))
+    monkeypatch.setattr(node.index, "children", broken)
+
+    async def polled() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(node.watching.run())
+            group.create_task(node.polling.run())
+
+    def is_taken_up() -> bool:
+        return node.index.get(PAGE) is not None and not problems(node)
+
+    asyncio.run(outlived(node, polled(), broken, is_taken_up))
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ESTALE])

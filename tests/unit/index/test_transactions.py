@@ -14,7 +14,8 @@ import pytest
 from sidecar.core.entry import Kind
 from sidecar.core.intent import Intent
 from sidecar.core.paths import ROOT, RelPath
-from sidecar.index.faults import IndexBusy, IndexFull, translated
+from sidecar.errors import Retryable
+from sidecar.index.faults import IndexBusy, IndexFull, IndexUnread, translated
 from sidecar.index.store import Index
 from tests.unit.index.conformance import row, version
 from tests.unit.index.conftest import Opener
@@ -126,6 +127,16 @@ def test_a_disk_that_takes_no_writes_is_one_fault_however_sqlite_calls_it(code: 
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = code
     assert isinstance(translated(error), IndexFull)
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_FSTAT]
+)
+def test_a_disk_that_cannot_be_read_is_waited_for(code: int) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    told = translated(error)
+    assert isinstance(told, IndexUnread) and isinstance(told, Retryable)
 
 
 def fill(index: Index) -> None:
