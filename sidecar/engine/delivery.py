@@ -33,6 +33,10 @@ _TROUBLE: Final = frozenset({Verdict.FAULT, Verdict.DISK, Verdict.KILLED})
 """Ends that somebody should hear of; a cut connection reports itself."""
 
 
+REMEMBERED: Final = 1000
+"""How many hashes that nothing here has are remembered."""
+
+
 class Carrier:
     """One rsync that takes one batch to the peer."""
 
@@ -105,6 +109,8 @@ class Delivery:
         self._checksum = checksum
         self._metrics = metrics
         self._count = count
+        self._nowhere: dict[bytes, int] = {}
+        """bytes that no path held, by hash: the seq up to which the rows were looked through"""
         self.problem = ""
         """what the last rsync that ended badly said"""
 
@@ -168,14 +174,17 @@ class Delivery:
         return Load(Carrier(self._small.take(), None, self._ended), elsewhere, item.want, row.version)
 
     async def _elsewhere(self, digest: bytes) -> RelPath | None:
-        """Another path of the root that holds these bytes. Asked rarely enough to go through all rows: an index by hash
-        would cost every write."""
-        at: int | None = 0
+        """Another path of the root that holds these bytes. Asked rarely enough to go through all rows, once: an index
+        by hash would cost every write; what is asked for again is looked for among the rows written since."""
+        at: int | None = self._nowhere.get(digest, 0)
         while at is not None:
             path, at = self._index.with_hash(digest, at)
             if path is not None:
                 return path
             await asyncio.sleep(0)
+        if len(self._nowhere) >= REMEMBERED:
+            self._nowhere.clear()
+        self._nowhere[digest] = self._index.max_seq()
         return None
 
     def _from(self, tree: str, name: RelPath, digest: bytes, row: Row) -> Load:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xxhash
 
 from sidecar.core.entry import Kind, Row, Version
 from sidecar.core.found import is_found
@@ -89,6 +90,36 @@ def test_wanted_bytes_are_answered_from_where_they_lie(start: Starter, where: st
     node.index.add_trash(RelPath(b"1/2"), PAGE, row.stat, b"t" * 16, Keep.DELETED, "", 1)
     digest, answer = expected[where]
     assert answer == wanted(node, digest)
+
+
+def test_bytes_that_are_nowhere_are_looked_for_among_new_rows_alone_when_they_are_asked_for_again(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer asks every ten seconds: all rows were read each time."""
+    node = start()
+    written(node, PAGE, "own")
+    for number in range(3):
+        written(node, RelPath(b"dir/%d" % number), str(number))
+    looks: list[int] = []
+    with_hash = node.index.with_hash
+
+    def noted(digest: bytes, after: int) -> tuple[RelPath | None, int | None]:
+        looks.append(after)
+        return with_hash(digest, after)
+
+    monkeypatch.setattr(node.index, "with_hash", noted)
+    monkeypatch.setattr("sidecar.index.rows.HASH_PAGE", 1)
+    carries, hashed = delivery(node), xxhash.xxh3_128_digest(b"later")
+
+    def elsewhere() -> RelPath | None:
+        looks.clear()
+        return asyncio.run(carries._elsewhere(hashed))
+
+    top = node.index.max_seq()
+    assert (None, [0, *range(1, top + 1)]) == (elsewhere(), looks)
+    assert (None, [top]) == (elsewhere(), looks)
+    assert hashed == written(node, OTHER, "later")
+    assert (OTHER, top) == (elsewhere(), looks[0])
 
 
 def private(node: Node) -> tuple[bytes, Version] | None:
