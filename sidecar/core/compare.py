@@ -117,6 +117,8 @@ class Comparing:
     """what differed at it"""
     offered: int = 0
     """rows that were offered because of all of them"""
+    hindered: bool = False
+    """is more left out than is remembered, so that nothing is compared?"""
     _first: tuple[Sums, Sums] | None = None
     _repeated: int = 0
 

@@ -129,6 +129,7 @@ class Comparer:
 
     async def look(self) -> None:
         """One look at both sides' sums."""
+        self._state.hindered = any(way.too_much for way in self._ways())
         mine = await self._sums(max(self._me.index.complete_since_us, self._peer.complete_since))
         if mine is None:
             self._put_off()
@@ -151,7 +152,7 @@ class Comparer:
 
     def _put_off(self) -> None:
         self._state.put_off(time.monotonic())
-        self._metrics.compared(self._peer.region, "put off")
+        self._metrics.compared(self._peer.region, "too much left out" if self._state.hindered else "put off")
 
     async def _differs(self, theirs: Sums, since: int) -> None:
         mine = await self._sums(since)

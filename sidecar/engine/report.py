@@ -8,6 +8,7 @@ from sidecar.core.compare import BUCKETS
 from sidecar.core.entry import Kind, Row
 from sidecar.core.frames import PROTOCOL, Lane
 from sidecar.core.paths import shown
+from sidecar.engine.comparing import MOST_LEFT_OUT
 from sidecar.engine.identity import CLOCK_WARNING_US
 from sidecar.engine.links import Link, Links
 from sidecar.engine.node import Node, now_us
@@ -223,6 +224,9 @@ class Reporter:
         for link in self._links.links.values():
             if link.delivery.problem:
                 yield f"rsync to {link.peer.region}: {link.delivery.problem}"
+            if link.comparing.hindered:
+                left_out = f"more than {MOST_LEFT_OUT} paths are excluded, held or refused by one of the two alone"
+                yield f"the index is not compared with that of {link.peer.region}: {left_out}; is `exclude` the same?"
             if link.comparing.lasts:
                 parts = f"in {len(link.comparing.buckets)} of {BUCKETS} parts"
                 yield f"the index differs from that of {link.peer.region} {parts}: `sidecar verify` lists the paths"

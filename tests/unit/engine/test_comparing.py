@@ -6,6 +6,8 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -37,6 +39,7 @@ from sidecar.engine.answering import seen
 from sidecar.engine.asking import Asking
 from sidecar.engine.comparing import Comparer, Way, resting, sums_for
 from sidecar.engine.identity import Identity
+from sidecar.engine.report import Reporter
 from sidecar.errors import ProtocolViolation, Retryable
 from sidecar.index.store import Index
 from sidecar.metrics import Metrics
@@ -221,6 +224,25 @@ async def test_nothing_is_asked_while_something_is_under_way(side: Side, peer: P
     await side.comparer.look()
     assert ([], 1) == (peer.questions, side.counted("put_off"))
     assert not side.state.is_due(time.monotonic() + 4) and side.state.is_due(time.monotonic() + 6)
+
+
+async def test_that_nothing_is_compared_because_too_much_is_left_out_is_said(side: Side, peer: Peer) -> None:
+    """It stopped, and nobody heard of it."""
+    way = Way(too_much=True)
+    side.comparer._ways = lambda: [way]
+    await side.comparer.look()
+    assert (True, 1, []) == (side.state.hindered, side.counted("too_much_left_out"), peer.questions)
+    link = SimpleNamespace(
+        peer=SimpleNamespace(region="ams"), comparing=side.state, delivery=SimpleNamespace(problem="")
+    )
+    node = SimpleNamespace(me=SimpleNamespace(clock_off_us={}))
+    reporter: Any = Reporter
+    told = reporter(node, SimpleNamespace(links={"ams": link}), None, "beside")
+    (warning,) = told._of_the_peers()
+    assert warning.startswith("the index is not compared with that of ams: more than 10000 paths")
+    way.too_much = False
+    await side.comparer.look()
+    assert (False, 1, []) == (side.state.hindered, len(peer.questions), list(told._of_the_peers()))
 
 
 async def test_a_busy_peer_is_asked_again_soon_and_nothing_is_made_of_it(side: Side, peer: Peer) -> None:
