@@ -44,7 +44,9 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self._compared = Counter(
-            "georoot_comparisons", "Comparisons of the index with a peer's, by what they told", ["peer", "result"],
+            "georoot_comparisons",
+            "Comparisons of the index with a peer's, by what they told: same, different, put_off, too_much_left_out",
+            ["peer", "result"],
             registry=registry,
         )  # fmt: skip
         self._offered = Counter(
