@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from sidecar.core import observe, paths
@@ -54,20 +54,26 @@ class Assertion:
             await asyncio.sleep(0)
         return found
 
-    async def write(self, path: RelPath) -> None:
-        """Do it: directories before what is in them, then what is gone, the deepest first."""
+    async def write(self, path: RelPath, goes_on: Callable[[], bool]) -> bool:
+        """Do it: directories before what is in them, then what is gone, the deepest first; False: it did not go on to
+        the end, and what was written until then stays."""
         gone: list[RelPath] = []
         for rows in _slices(self._rows(path)):
+            if not goes_on():
+                return False
             self._landing.mend()
             with self._landing.committed(), self._index.transaction():
                 gone += [row.path for row in rows if not self._written(row)]
             await asyncio.sleep(0)
         gone.sort(key=paths.depth, reverse=True)
         for start in range(0, len(gone), AT_ONCE):
+            if not goes_on():
+                return False
             with self._landing.committed(), self._index.transaction():
                 for one in gone[start : start + AT_ONCE]:
                     self._deleted(one)
             await asyncio.sleep(0)
+        return True
 
     def _rows(self, path: RelPath) -> Iterator[Row]:
         own = self._index.get(path) if path != ROOT else None

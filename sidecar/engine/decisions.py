@@ -8,6 +8,7 @@ from typing import Final
 from sidecar.core.found import Prefer
 from sidecar.core.paths import ROOT, RelPath, checked, shown
 from sidecar.engine.assertion import Assertion
+from sidecar.engine.holds import Hold
 from sidecar.engine.links import Link, Links
 from sidecar.engine.node import Node
 from sidecar.engine.orders import Claimed, Joined, Rejected
@@ -34,7 +35,7 @@ class Decisions:
         """What is held goes on. Raises NeedsHelp: there is no such hold."""
         kind, holds = self._active(hold), self._node.holds
         if kind is HoldKind.ASSERT:
-            await self._assert(RelPath(holds.active[kind].beneath))
+            await self._assert(holds.active[kind])
         else:
             holds.approve(kind)
 
@@ -75,19 +76,28 @@ class Decisions:
         hold = node.holds.claim(beneath, extent.here, extent.gone)
         return Claimed(hold.kind.value, extent.here, extent.size, extent.gone)
 
-    async def _assert(self, beneath: RelPath) -> None:
+    async def _assert(self, hold: Hold) -> None:
         if self._asserting:
             raise Retryable("it is being done just now")
         node = self._node
+
+        def is_wanted() -> bool:
+            return node.holds.active.get(HoldKind.ASSERT) is hold
+
         self._asserting = True
         try:
-            await self._assertion.write(beneath)
+            done = await self._assertion.write(RelPath(hold.beneath), is_wanted)
         finally:
             self._asserting = False
-        node.holds.claimed()
+        if is_wanted():
+            node.holds.claimed()
         node.wake()
         node.scan_soon()  # what was held at a scan is no longer gone
         await node.durability.reached()
+        if not done:
+            raise NeedsHelp(
+                "it was given up before its end", "what was written until then stays: see `sidecar restore`"
+            )
 
     def _active(self, hold: str) -> HoldKind:
         active = {kind.value: kind for kind in self._node.holds.active}

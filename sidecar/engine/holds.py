@@ -70,7 +70,8 @@ class Holds:
         scan_limit, change_limit: how many paths, if they are most of the tree too.
         trash_room: may so many bytes more go to the trash?
         monotonic: seconds.
-        released: called with the kind of a hold that ended: what it held back is to be offered, or scanned, anew.
+        released: called with the kind of a hold that ends: what it held back is to be offered, or scanned, anew; where
+            it raises, that of a peer does not end.
     """
 
     def __init__(
@@ -134,13 +135,17 @@ class Holds:
     def change(self, region: str, size: int, held: bool = False) -> str:
         """`region` is about to delete or replace a path of `size` bytes here: "", or why that is held.
 
-        `held`: what another region would do with the path is held already; that is held whoever passes it on.
+        `held`: what another region would do with the path is held already; that is held, and approved, whoever passes
+        it on.
         """
         if region in self._approved:
             return ""
-        for kind in (HoldKind.CHANGES, HoldKind.TRASH):
-            if kind in self.active and (held or self.active[kind].region in (region, "")):
+        of_peers = [kind for kind in (HoldKind.CHANGES, HoldKind.TRASH) if kind in self.active]
+        for kind in of_peers:
+            if held or self.active[kind].region in (region, ""):
                 return self._one_more(kind)
+        if held and not of_peers:
+            return ""
         count = self._windows.setdefault(region, holds.Window()).add(self._monotonic())
         if holds.too_much(count, self._index.live_count(), self._change_limit):
             self._begin(HoldKind.CHANGES, region)
@@ -151,17 +156,19 @@ class Holds:
         return ""
 
     def approve(self, kind: HoldKind) -> bool:
-        """What is held goes on; False: there is no such hold."""
+        """What is held goes on; False: there is no such hold. It stays held where that cannot be asked for anew."""
         hold = self.active.get(kind)
         if hold is None:
             return False
-        log.info("approved", hold=kind.value, paths=hold.paths)
         if kind is HoldKind.SCAN:
             self._scan_approved = True
+            self._end(kind)
+            self._released(kind)
         else:
+            self._released(kind)
             self._approve({hold.region} if hold.region else self._regions)
-        self._end(kind)
-        self._released(kind)
+            self._end(kind)
+        log.info("approved", hold=kind.value, paths=hold.paths)
         return True
 
     def claim(self, beneath: RelPath, here: int, gone: int) -> Hold:
@@ -189,11 +196,11 @@ class Holds:
         hold = self.active.get(kind)
         if hold is None:
             return False
+        self._released(kind)
         log.info("rejected", hold=kind.value, paths=hold.paths)
         hold.rejected = True
         self._uncount(hold.region)
         self._keep()
-        self._released(kind)
         return True
 
     def rejects(self, region: str) -> bool:
@@ -225,8 +232,8 @@ class Holds:
             if not rows:
                 self._end(kind)
             elif kind is HoldKind.TRASH and self._trash_room(self.active[kind].size):
-                self._end(kind)
                 self._released(kind)
+                self._end(kind)
 
     # -- what is remembered
 

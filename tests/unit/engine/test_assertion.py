@@ -2,12 +2,19 @@
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 from sidecar.core import version as versions
 from sidecar.core.entry import Dot, Flag, Head, Kind, Row, marked
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.engine.assertion import Assertion, Extent
+from sidecar.engine.decisions import Decisions
 from sidecar.engine.node import Node
+from sidecar.engine.orders import Rejected
+from sidecar.engine.status import HoldKind
+from sidecar.errors import NeedsHelp
 from tests.unit.core.facts import THEIRS, file
 from tests.unit.engine.conftest import Starter
 
@@ -44,7 +51,7 @@ def test_all_that_is_here_wins_and_what_is_gone_goes(start: Starter) -> None:
     assert Extent(4, size, 1) == asyncio.run(assertion.extent(ROOT))
     assert Extent(2, len("dir/page"), 1) == asyncio.run(assertion.extent(RelPath(b"dir")))
     before = node.index.max_seq()
-    asyncio.run(assertion.write(ROOT))
+    asyncio.run(assertion.write(ROOT, lambda: True))
     assert {
         "dir": [Kind.DIR],
         "dir/page": [Kind.FILE],
@@ -67,6 +74,35 @@ def test_what_is_elsewhere_is_left_alone(start: Starter) -> None:
     node = start()
     assertion = made(node)
     before = node.index.max_seq()
-    asyncio.run(assertion.write(RelPath(b"dir/page")))
+    asyncio.run(assertion.write(RelPath(b"dir/page"), lambda: True))
     assert [b"dir/page"] == [row.path for row in node.index.since(before, 100)]
     assert Extent() == asyncio.run(assertion.extent(RelPath(b"nowhere")))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_given_up_while_it_is_done_stops_and_says_so(
+    start: Starter, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    monkeypatch.setattr("sidecar.engine.assertion.AT_ONCE", 1)
+    node = start()
+    made(node)
+    decisions = Decisions(node, SimpleNamespace(links={}))  # type: ignore[arg-type]
+    hold = node.holds.claim(ROOT, 4, 1)
+    before = node.index.max_seq()
+
+    async def given_up() -> None:
+        written = asyncio.Event()
+        node.on_changed(lambda *_: written.set())
+        approval = asyncio.ensure_future(decisions.approve("assert"))
+        await written.wait()
+        assert Rejected(0) == await decisions.reject("assert")
+        if again:
+            node.holds.claim(RelPath(b"dir"), 2, 1)
+        with pytest.raises(NeedsHelp, match="given up"):
+            await asyncio.wait_for(approval, 10)
+
+    asyncio.run(given_up())
+    assert before + 1 == node.index.max_seq()
+    assert [Kind.FILE] == kinds(node)["dir/gone"]
+    left = node.holds.active.get(HoldKind.ASSERT)
+    assert left is not hold and bool(left) is again

@@ -11,6 +11,7 @@ from sidecar.core.frames import Entry, Outcome
 from sidecar.core.paths import RelPath
 from sidecar.engine.holds import Hold, Holds
 from sidecar.engine.status import HoldKind
+from sidecar.index.faults import IndexFull
 from sidecar.index.store import Index
 from tests.unit.engine.conftest import Starter
 
@@ -42,6 +43,19 @@ class Site:
             for row in rows:
                 self.index.put_stat(row)
         return [row.path for row in rows]
+
+
+class Released:
+    """Asks the peers anew, once it works."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.fails = True
+
+    def __call__(self, kind: HoldKind) -> None:
+        if self.fails:
+            raise IndexFull("no space left")
+        self.site.released.append(kind)
 
 
 @pytest.fixture
@@ -155,6 +169,52 @@ def test_an_approval_is_for_all_that_the_peer_has_and_no_longer(site: Site) -> N
     holds.offered("ams")
     assert [False] == deleted(holds, "ams", 1)
     assert [False] * 4 + [True] == deleted(holds, "ams", 5)
+
+
+def test_what_was_approved_opens_no_second_hold_when_another_region_passes_it_on(site: Site) -> None:
+    holds = site.holds()
+    ten(site)
+    deleted(holds, "ams", 8)
+    assert holds.approve(HoldKind.CHANGES)
+    assert [""] * 8 == [holds.change("nyc", 1, held=True) for _ in range(8)]
+    assert {} == holds.active
+    assert [False] * 5 + [True] == deleted(holds, "nyc", 6)
+    assert holds.change("ams", 1, held=True) == ""
+    holds.offered("ams")
+    assert holds.change("ams", 1, held=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "decide"),
+    [
+        (HoldKind.CHANGES, Holds.approve),
+        (HoldKind.TRASH, Holds.approve),
+        (HoldKind.CHANGES, Holds.reject),
+        (HoldKind.TRASH, lambda holds, _: holds.look_again()),
+    ],
+)
+def test_what_cannot_be_asked_for_anew_stays_held(
+    site: Site, monkeypatch: pytest.MonkeyPatch, kind: HoldKind, decide: Callable[[Holds, HoldKind], object]
+) -> None:
+    """The peers have settled it: nobody would have offered it again."""
+    holds = site.holds()
+    ten(site)
+    site.full = 0 if kind is HoldKind.TRASH else site.full
+    deleted(holds, "ams", 8)
+    site.fill("held", flags=Flag.HELD)
+    site.full = 10**9
+    released = Released(site)
+    monkeypatch.setattr(holds, "_released", released)
+    with pytest.raises(IndexFull):
+        decide(holds, kind)
+    assert [kind] == list(holds.active) == list(site.holds().active)
+    assert not holds.rejects("ams")
+    assert [True] == deleted(holds, "ams", 1)
+    released.fails = False
+    decide(holds, kind)
+    assert [kind] == site.released
+    assert (decide is Holds.reject) == holds.rejects("ams")
+    assert [decide is Holds.reject] == deleted(holds, "ams", 1)
 
 
 def test_what_is_not_held_cannot_be_approved(site: Site) -> None:
