@@ -79,9 +79,11 @@ class Absorber:
         """The row of `path` as the disk has it now, after a local change, if there was one, is written.
 
         Raises:
-            InUse: the file is being written; Unreachable: it cannot be read; Surprise: it changes under our eyes, or is
-                no longer as it was `looked` at.
+            InUse: the file is being written; Unreachable: it cannot be read, or its path is too long; Surprise: it
+                changes under our eyes, or is no longer as it was `looked` at.
         """
+        if len(path) > paths.MAX_PATH:
+            raise Unreachable(path, f"its path is longer than {paths.MAX_PATH} bytes", "shorten it: no peer takes it")
         row, stat = self.replica.row(path), self.replica.disk.look(path)
         if looked is not None and stat != looked:
             raise Surprise
