@@ -40,8 +40,14 @@ class Node:
 class Database:
     """One connection, used from the thread that made it.
 
-    `seq` is the highest given, `written` counts the rows written since the start, `node` is the table's row: they
-    belong to the transaction, and go back with it.
+    `seq` is the highest given, `written` counts the rows written since the start, `node` is the table's row, `counts`
+    are the live and dead rows by kind: they belong to the transaction, and go back with it. `known` are rows as they
+    were read or written last, by path, None: there is none; `trash` is how many paths lie in the trash, and their
+    bytes, None: to be asked. Both are forgotten when something is undone. `inodes` are those of rows whose statements
+    were put off, with their paths.
+
+    What `later` was told is run as soon as anything else is asked of the connection, but for `peek`: at the latest at
+    the end of the transaction. So the rows of a slice are written by one call, in half the time.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -53,9 +59,15 @@ class Database:
         self.damage: IndexDamaged | None = None
         """the last error that told that the file is no index any more, whoever it was raised to"""
         self.node = Node("", 0, 0, 0, found_done=False, clean=True, boot_id="")
+        self.counts: dict[int, int] = {}
+        self.known: dict[bytes, Any] = {}
+        self.inodes: dict[int, dict[Any, None]] = {}
+        self.trash: tuple[int, int] | None = None
+        self._queued: dict[str, tuple[str, list[Sequence[Any]]]] = {}
 
     def run(self, sql: str, arguments: Sequence[Any] = ()) -> int:
         """Run one statement; the number of rows that it changed."""
+        self.flush()
         try:
             return self._connection.execute(sql, arguments).rowcount
         except FOREIGN as error:
@@ -63,6 +75,29 @@ class Database:
 
     def run_many(self, sql: str, arguments: Sequence[Sequence[Any]]) -> None:
         """Run one statement with each of these, inside a transaction."""
+        self.flush()
+        self._many(sql, arguments)
+
+    def later(self, table: str, sql: str, arguments: Sequence[Any]) -> None:
+        """Run one statement, which writes to `table`, at the end of the transaction or before the next other one."""
+        if not self._depth:
+            self.run(sql, arguments)
+            return
+        queued = self._queued.get(table)
+        if queued is not None and queued[0] != sql:
+            self.flush()
+            queued = None
+        if queued is None:
+            queued = self._queued[table] = (sql, [])
+        queued[1].append(arguments)
+
+    def flush(self) -> None:
+        """Run what was put off."""
+        self.inodes.clear()
+        while self._queued:
+            self._many(*self._queued.pop(next(iter(self._queued))))
+
+    def _many(self, sql: str, arguments: Sequence[Sequence[Any]]) -> None:
         try:
             self._connection.executemany(sql, arguments)
         except FOREIGN as error:
@@ -76,6 +111,11 @@ class Database:
 
     def all(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
         """Every row that a query finds: no cursor stays open, so that writes between two pages are safe."""
+        self.flush()
+        return self.peek(sql, arguments)
+
+    def peek(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
+        """The same, of what no statement that was put off concerns."""
         try:
             return self._connection.execute(sql, arguments).fetchall()
         except FOREIGN as error:
@@ -93,14 +133,19 @@ class Database:
         Blocks nest: an inner one that fails is undone alone, and what it did commits with the outermost. Never await
         inside one: another task's writes would become part of it.
         """
-        depth, before, after = self._depth, (self.seq, self.written, self.node), len(self._after)
+        depth, after = self._depth, len(self._after)
+        before = (self.seq, self.written, self.node, dict(self.counts))
         self.run(f"SAVEPOINT s{depth}" if depth else "BEGIN IMMEDIATE")
         self._depth += 1
         try:
             yield
             self.run(f"RELEASE s{depth}" if depth else "COMMIT")
         except BaseException:
-            self.seq, self.written, self.node = before
+            self.seq, self.written, self.node, self.counts = before
+            self._queued.clear()
+            self.inodes.clear()
+            self.known.clear()
+            self.trash = None
             del self._after[after:]
             if self._connection.in_transaction:  # SQLite may have rolled it back itself, on a full disk
                 self._undo(depth)

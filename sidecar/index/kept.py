@@ -19,6 +19,9 @@ def _select(condition: str) -> str:
     return f"SELECT name, path, stat, hash, reason, source, at_us FROM trash {condition}"  # noqa: S608 - ours
 
 
+_ADD_TRASH: Final = """
+    INSERT INTO trash (name, path, stat, size, hash, reason, source, at_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _WITH_HASH: Final = _select("WHERE hash = ? AND hash <> x'' ORDER BY at_us DESC LIMIT 1")
 _OF_PATH: Final = _select("WHERE path = ? ORDER BY at_us DESC")
 _OLDEST: Final = _select("ORDER BY at_us LIMIT ?")
@@ -92,14 +95,16 @@ class KeptTables(Table):
         self, name: RelPath, path: RelPath, stat: Stat, digest: bytes, reason: Keep, source: str, now_us: int
     ) -> None:
         """What was at `path` lies in trash/ as `name`."""
-        self._db.run(
-            "INSERT INTO trash (name, path, stat, size, hash, reason, source, at_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (name, path, _encode(stat), stat.size, digest, Keep(reason).value, source, now_us),
-        )
+        row = (name, path, _encode(stat), stat.size, digest, Keep(reason).value, source, now_us)
+        self._db.later("trash", _ADD_TRASH, row)
+        if self._db.trash is not None:
+            n, size = self._db.trash
+            self._db.trash = (n + 1, size + stat.size)
 
     def drop_trash(self, name: RelPath) -> None:
         """It is in trash/ no more."""
         self._db.run("DELETE FROM trash WHERE name = ?", (name,))
+        self._db.trash = None
 
     def trash_with(self, digest: bytes) -> RelPath | None:
         """The name in trash/ of a file with these bytes, the youngest."""
@@ -143,8 +148,10 @@ class KeptTables(Table):
         return self._total()[0]
 
     def _total(self) -> tuple[int, int]:
-        n, size = self._db.one("SELECT n, bytes FROM trash_total") or (0, 0)
-        return int(n), int(size)
+        if self._db.trash is None:
+            n, size = self._db.one("SELECT n, bytes FROM trash_total") or (0, 0)
+            self._db.trash = (int(n), int(size))
+        return self._db.trash
 
 
 def _trashed(row: tuple[Any, ...]) -> Trashed:

@@ -152,6 +152,7 @@ def load(db: Database) -> bool:
         IndexDamaged: there are rows, but nothing tells whose.
     """
     (highest,) = db.one("SELECT max(seq) FROM rows") or (None,)
+    db.counts = dict(db.all("SELECT kind, n FROM row_counts"))
     row = db.one(f"SELECT {_COLUMNS}, removed_seq FROM node")  # noqa: S608 - our own names
     if row is None:
         if highest is not None:

@@ -16,10 +16,13 @@ HASH_PAGE: Final = 10_000
 """Rows among which a hash is looked for at a time: some milliseconds."""
 PAGE: Final = 1000
 """Rows read at a time by what goes through many."""
+KNOWN: Final = 4096
+"""Rows that are remembered as they are stored: some four megabytes."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 version_of: Final = msgspec.msgpack.Decoder(Version).decode
 _stat: Final = msgspec.msgpack.Decoder(Stat).decode
+_DEAD: Final = Kind.TOMBSTONE.value
 _FLAGS: Final = tuple(Flag(bits) for bits in range(1 << len(Flag)))
 
 
@@ -29,7 +32,7 @@ def _select(condition: str) -> str:
 
 _GET: Final = _select("WHERE parent = ? AND name = ?")
 _SINCE: Final = _select("WHERE seq > ? ORDER BY seq LIMIT ?")
-_BY_INODE: Final = _select("WHERE ino = ?")
+_BY_INODE: Final = "SELECT parent, name FROM rows WHERE ino = ?"
 _CHILDREN: Final = _select("WHERE parent = ? ORDER BY name")
 _LIVE_CHILDREN: Final = _select("WHERE parent = ? AND kind <> 0 ORDER BY name")
 _BENEATH: Final = _select("WHERE (parent, name) > (?, ?) AND parent < ? ORDER BY parent, name LIMIT ?")
@@ -62,46 +65,72 @@ class Rows(Table):
 
     def get(self, path: RelPath) -> Row | None:
         """The row of `path`, None if there is none."""
-        found = self._db.all(_GET, split(path))
-        return self._decoded(found[0]) if found else None
+        known = self._db.known
+        if path in known:
+            row: Row | None = known[path]
+            return row
+        found = self._db.peek(_GET, split(path))
+        row = self._decoded(found[0]) if found else None
+        self._know(path, row)
+        return row
+
+    def _put_off(self, before: Row | None, row: Row) -> None:
+        self._count(before, row)
+        if row.stat is not None:
+            self._db.inodes.setdefault(row.stat.ino, {})[row.path] = None
+        self._know(row.path, row)
+
+    def _know(self, path: RelPath, row: Row | None) -> None:
+        if len(self._db.known) >= KNOWN:
+            self._db.flush()  # a row whose statement was put off is among them, or `get` would read what it was
+            self._db.known.clear()
+        self._db.known[path] = row
 
     def put(self, row: Row) -> Row:
         """Store a row whose version changed, whatever its `seq` says; returns it with its new seq, the highest."""
         db = self._db
-        seq = db.seq + 1
+        before, seq = self.get(row.path), db.seq + 1
         kind, ino, gone_us, stat = _of_stat(row)
         parent, name = split(row.path)
         flags = row.flags.value
         summand = compare.sum_of(row.path, row.version)
-        db.run(_PUT, (seq, parent, name, kind, ino, gone_us, flags, _encode(row.version), stat, row.hash, summand))
+        arguments = (seq, parent, name, kind, ino, gone_us, flags, _encode(row.version), stat, row.hash, summand)
+        db.later("rows", _PUT, arguments)
         db.seq = seq
         db.written += 1
-        return Row(row.path, row.version, row.stat, row.hash, seq, row.flags)
+        stored = Row(row.path, row.version, row.stat, row.hash, seq, row.flags)
+        self._put_off(before, stored)
+        return stored
 
     def put_stat(self, row: Row) -> Row:
         """Store stat, hash and flags of a row of which only what lies in the root changed: version and seq stay as they
         are stored. A path without a row is put. Returns what is stored then."""
-        if self._restated(row):
-            return row
-        stored = self.get(row.path)
-        if stored is None:
+        before = self.get(row.path)
+        if before is None:
             return self.put(row)
-        row = Row(row.path, stored.version, row.stat, row.hash, stored.seq, row.flags)
-        self._restated(row)
-        return row
+        stored = Row(row.path, before.version, row.stat, row.hash, before.seq, row.flags)
+        kind, ino, gone_us, stat = _of_stat(stored)
+        arguments = (kind, ino, gone_us, stored.flags.value, stat, stored.hash, stored.seq, *split(stored.path))
+        self._db.later("rows", _PUT_STAT, arguments)
+        self._db.written += 1
+        self._put_off(before, stored)
+        return stored
 
-    def _restated(self, row: Row) -> bool:
-        kind, ino, gone_us, stat = _of_stat(row)
-        arguments = (kind, ino, gone_us, row.flags.value, stat, row.hash, row.seq, *split(row.path))
-        done = self._db.run(_PUT_STAT, arguments) > 0
-        self._db.written += done
-        return done
+    def _count(self, before: Row | None, after: Row | None) -> None:
+        counts = self._db.counts
+        if before is not None:
+            counts[_kind(before)] -= 1
+        if after is not None:
+            counts[_kind(after)] += 1
 
     def remove(self, path: RelPath) -> None:
         """Forget a path without a tombstone; its seq is not given again."""
         with self._db.transaction():
+            before = self.get(path)
             for (seq,) in self._db.all(_REMOVE, split(path)):
                 self._db.written += 1
+                self._count(before, None)
+                self._know(path, None)
                 if seq == self._db.seq:
                     self._db.run("UPDATE node SET removed_seq = ?", (seq,))
 
@@ -129,7 +158,11 @@ class Rows(Table):
 
     def by_inode(self, ino: int) -> list[Row]:
         """The rows that say this inode lies there."""
-        return [self._decoded(found) for found in self._db.all(_BY_INODE, (_signed(ino),))]
+        # asked of every file that appears: what was put off is not written for it
+        paths = dict.fromkeys(path_of(*found) for found in self._db.peek(_BY_INODE, (_signed(ino),)))
+        paths |= self._db.inodes.get(ino, {})
+        rows = (self.get(path) for path in paths)
+        return [row for row in rows if row is not None and row.stat is not None and row.stat.ino == ino]
 
     def with_hash(self, digest: bytes, after: int) -> tuple[RelPath | None, int | None]:
         """A path at which a file with these bytes lies, among the next rows above seq `after`; where to go on if there
@@ -179,12 +212,11 @@ class Rows(Table):
 
     def counts(self) -> dict[Kind, int]:
         """How many paths there are of each kind; `TOMBSTONE`: where nothing lies. Costs the same for any number."""
-        counted = dict(self._db.all("SELECT kind, n FROM row_counts"))
-        return {kind: counted.get(kind.value, 0) for kind in Kind}
+        return {kind: self._db.counts[kind.value] for kind in Kind}
 
     def live_count(self) -> int:
         """How many paths there are in the root."""
-        return sum(n for kind, n in self.counts().items() if kind is not Kind.TOMBSTONE)
+        return sum(self._db.counts.values()) - self._db.counts[_DEAD]
 
     def count_since(self, seq: int) -> int:
         """How many rows changed after `seq`."""
@@ -223,9 +255,13 @@ def _signed(ino: int) -> int:
     return ino if ino < 1 << 63 else ino - (1 << 64)
 
 
+def _kind(row: Row) -> int:
+    return row.stat.kind.value if row.stat is not None else _DEAD
+
+
 def _of_stat(row: Row) -> tuple[int, int | None, int | None, bytes | None]:
     if row.stat is None:
-        return 0, None, versions.newest(row.version), None
+        return _DEAD, None, versions.newest(row.version), None
     return row.stat.kind.value, _signed(row.stat.ino), None, _encode(row.stat)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.core.entry import Kind
+from sidecar.core.entry import Kind, Stat
 from sidecar.core.intent import Intent
 from sidecar.core.paths import ROOT, RelPath
+from sidecar.core.ports import Keep
 from sidecar.errors import Retryable
 from sidecar.index.faults import IndexBusy, IndexFull, IndexUnread, translated
 from sidecar.index.store import Index
@@ -137,6 +138,51 @@ def test_a_disk_that_cannot_be_read_is_waited_for(code: int) -> None:
     error.sqlite_errorcode = code
     told = translated(error)
     assert isinstance(told, IndexUnread) and isinstance(told, Retryable)
+
+
+def test_what_is_put_off_in_a_transaction_is_seen_by_all_that_is_asked_in_it(index: Index) -> None:
+    with index.transaction():
+        for path in (b"d/a", b"d/b"):
+            index.put(row(path))
+            index.add_trash(RelPath(b"1/" + path), RelPath(path), some_stat(), b"h", Keep.DELETED, "ams", 1)
+        assert [b"d/a", b"d/b"] == [found.path for found in index.children(RelPath(b"d"))]
+        index.put(row(b"d/c"))
+        index.put_stat(row(b"d/c", ino=8))
+        index.put(row(b"d/a", ino=None))
+        assert [b"d/c"] == [found.path for found in index.by_inode(8)]
+        assert (2, 2) == (index.live_count(), index.trash_count())
+        assert 2 == len(index.oldest_trash(9))
+
+
+def test_what_is_remembered_goes_with_the_transaction(index: Index) -> None:
+    index.put(row(A))
+    index.add_trash(RelPath(b"1/1"), A, some_stat(), b"h", Keep.DELETED, "ams", 1)
+    before = (index.get(A), index.get(B), index.live_count(), index.trash_bytes())
+    with undone(index):
+        index.put(row(A, ino=None))
+        index.put(row(B))
+        index.add_trash(RelPath(b"1/2"), A, some_stat(), b"h", Keep.DELETED, "ams", 1)
+        assert before != (index.get(A), index.get(B), index.live_count(), index.trash_bytes())
+    assert before == (index.get(A), index.get(B), index.live_count(), index.trash_bytes())
+
+
+def test_rows_are_forgotten_when_they_are_many_and_what_was_put_off_is_written_before(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.index.rows.KNOWN", 2)
+    with index.transaction():
+        for number in range(5):
+            index.put(row(b"%d" % number, ino=number))
+            assert len(index._db.known) <= 2
+        assert list(range(5)) == [
+            found.stat.ino for n in range(5) if (found := index.get(RelPath(b"%d" % n))) and found.stat
+        ]
+
+
+def some_stat() -> Stat:
+    stat = row(A).stat
+    assert stat is not None
+    return stat
 
 
 def fill(index: Index) -> None:
