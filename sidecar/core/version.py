@@ -61,13 +61,15 @@ def beside(version: Version, head: Head) -> Version:
 
 def winner(version: Version) -> Head | None:
     """The head that the web root shows; every node picks the same, in whatever order it heard of them."""
+    if len(version.heads) == 1:
+        return version.heads[0]
     return max(version.heads, key=lambda head: (_RANK[head.kind], head.dot), default=None)
 
 
 def losers(version: Version) -> tuple[Head, ...]:
     """The other heads whose bytes differ from the winner's and from a tombstone: together they are a conflict."""
     best = winner(version)
-    if best is None:
+    if best is None or not version.heads[1:]:
         return ()
     return tuple(h for h in version.heads if h.kind is not Kind.TOMBSTONE and h != best and not h.same_content(best))
 
@@ -81,4 +83,6 @@ def without(version: Version, digest: bytes) -> Version:
 
 def newest(version: Version) -> int:
     """The highest counter in the vector (µs): when this path was last written by anybody."""
+    if len(version.vector) == 1:
+        return version.vector[0][1]
     return max((counter for _, counter in version.vector), default=0)

@@ -2,8 +2,8 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import Final
 
 import structlog
@@ -332,19 +332,34 @@ class RootDisk:
     def _list_trash(self, name: RelPath, path: RelPath, out: Out) -> None:
         self._index.add_trash(name, path, out.stat, out.hash, out.keep, self.source, self._now_us())
 
-    @contextmanager
-    def _translated(self, path: RelPath) -> Iterator[None]:
-        """What fs raises, as the port names it."""
-        try:
-            yield
-        except faults.NotEmpty as error:
-            raise NotEmpty from error
-        except faults.Unstaged as error:
-            raise Missing from error
-        except faults.Raced as error:
-            self._root.let_go()  # a directory on the way may be another one by now
-            raise Surprise from error
-        except faults.NoSpace as error:
-            raise DiskFull from error
-        except (faults.Denied, faults.Special, faults.ReadOnly) as error:
-            raise Unreachable(path, str(error), error.hint) from error
+    def _translated(self, path: RelPath) -> "_Translated":
+        return _Translated(self._root, path)
+
+
+class _Translated:
+    """What fs raises of a path, as the port names it."""
+
+    __slots__ = ("_path", "_root")
+
+    def __init__(self, root: WebRoot, path: RelPath) -> None:
+        self._root = root
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        match error:
+            case None:
+                return
+            case faults.NotEmpty():
+                raise NotEmpty from error
+            case faults.Unstaged():
+                raise Missing from error
+            case faults.Raced():
+                self._root.let_go()  # a directory on the way may be another one by now
+                raise Surprise from error
+            case faults.NoSpace():
+                raise DiskFull from error
+            case faults.Denied() | faults.Special() | faults.ReadOnly():
+                raise Unreachable(self._path, str(error), error.hint) from error

@@ -79,9 +79,9 @@ class Lander:
         refused = self.refused(entry)
         if refused is not None:
             return refused
-        for _ in range(SURPRISES):
+        for attempt in range(SURPRISES):
             try:
-                return self._once(entry, staged)
+                return (None if attempt else self._gone_at_once(entry)) or self._once(entry, staged)
             except NotDone as instead:
                 return instead.landed
             except Surprise:
@@ -115,6 +115,21 @@ class Lander:
         if above not in self._ours:
             self._ours[above] = above == ROOT or not within_excluded(self.excluded, above, True)
         return not self._ours[above] or self.excluded(path, is_dir)
+
+    def _gone_at_once(self, entry: Entry) -> Landed | None:
+        """A file that is to go needs no look before that: one is made right before it leaves the root, and if it is not
+        as its row says, that is a surprise. None: it is something else, and nothing was done."""
+        best, row = versions.winner(entry.version), self.replica.row(entry.path)
+        if best is None or best.kind is not Kind.TOMBSTONE or row.stat is None or row.stat.kind is not Kind.FILE:
+            return None
+        if not row.hash or row.flags:
+            return None
+        action = plan(row, entry.version, self.replica.disk.have, self.replica.disk.kept)
+        if not isinstance(action, Show) or action.head.kind is not Kind.TOMBSTONE or action.missing:
+            return None
+        self._show(row, action.version, action.head, None, entry)
+        self.keep_loser(self.replica.row(entry.path).version, None, entry)
+        return Landed(Outcome.APPLIED)
 
     def _once(self, entry: Entry, staged: Staged | None) -> Landed:
         row, incoming = self.absorber.refresh(entry.path), entry.version

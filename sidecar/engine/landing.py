@@ -265,7 +265,7 @@ class Landing:
             ):
                 self.unfinished = True
                 yield
-                index.clear_intents(intended)
+                index.clear_intents()  # those of this slice: others are over, or were finished by `mend`
             self.unfinished = False
         finally:
             self._attribute("")

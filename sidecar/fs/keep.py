@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 from sidecar.core.entry import Kind, Stat
-from sidecar.core.paths import RelPath, ancestors
+from sidecar.core.paths import RelPath, ancestors, parent
 from sidecar.fs import step, syscalls
 from sidecar.fs.apply import Out, taken_out
 from sidecar.fs.faults import Missing, translate
@@ -126,14 +126,21 @@ def _make_private(dir_fd: int, leaf: bytes) -> None:
 
 
 def _make_above(trash: Tree, trash_name: RelPath) -> None:
-    above = ancestors(trash_name)
-    if not above:
+    if _is_there(trash, parent(trash_name)):
         return
-    with suppress(Missing), trash.directory(above[-1]):
-        return
-    for directory in above:
+    for directory in ancestors(trash_name):
         with step.spot(trash, directory) as (fd, leaf), suppress(FileExistsError):
             os.mkdir(leaf, 0o700, dir_fd=fd)
+
+
+def _is_there(trash: Tree, directory: RelPath) -> bool:
+    try:
+        if trash.held(directory) is not None:
+            return True
+        with trash.directory(directory):
+            return True
+    except (FileNotFoundError, Missing):
+        return False
 
 
 def _keeping_errors_of(path: RelPath, from_fd: int, old: bytes, to_fd: int, new: bytes) -> None:

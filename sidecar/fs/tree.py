@@ -61,7 +61,8 @@ def stat_of(raw: Raw, path: bytes, target: bytes = b"") -> Stat:
 
 def _ns(seconds: int, ns: int) -> int:
     """A time as it is told: some file systems keep times thousands of years off, which count as the last moment."""
-    return max(-MAX_NS, min(MAX_NS, seconds * _BILLION + ns))
+    told = seconds * _BILLION + ns
+    return told if -MAX_NS <= told <= MAX_NS else max(-MAX_NS, min(MAX_NS, told))
 
 
 def stat_fd(fd: int, path: bytes) -> Stat:
@@ -149,11 +150,12 @@ class Tree:
     Every method raises `Denied` where the system refuses a path.
     """
 
-    __slots__ = ("_held", "_openat2", "fd")
+    __slots__ = ("_held", "_missing", "_openat2", "fd")
 
     def __init__(self, fd: int) -> None:
         self.fd: Final = fd
         self._held: dict[bytes, int] | None = None
+        self._missing: set[bytes] | None = None
         self._openat2 = _has_openat2(fd)
 
     def close(self) -> None:
@@ -211,8 +213,24 @@ class Tree:
             self.let_go()
             self._held = None
 
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """`holding`, for a block that makes no directory: one that was missing is not asked for again in it, so that
+        what had lain in a deleted directory costs nothing to look for.
+
+        Left: one that somebody makes meanwhile is missing until the end of the block; its event comes after that.
+        """
+        with self.holding():
+            self._missing = set()
+            try:
+                yield
+            finally:
+                self._missing = None
+
     def let_go(self) -> None:
         """In a `holding` block: a directory was moved or removed, so what is held may go by another name."""
+        if self._missing:
+            self._missing.clear()
         if self._held:
             for fd in self._held.values():
                 os.close(fd)
@@ -226,10 +244,20 @@ class Tree:
             return None
         fd = self._held.get(path)
         if fd is None:
+            if self._missing is not None and path in self._missing:
+                raise FileNotFoundError(errno.ENOENT, "", path)
             if len(self._held) >= HELD:
                 return None
-            fd = self._held[path] = self.open(path, ENTER)
+            fd = self._held[path] = self._entered(path)
         return fd
+
+    def _entered(self, path: bytes) -> int:
+        try:
+            return self.open(path, ENTER)
+        except FileNotFoundError:
+            if self._missing is not None:
+                self._missing.add(path)
+            raise
 
     @contextmanager
     def directory(self, path: bytes, flags: int = ENTER) -> Iterator[int]:

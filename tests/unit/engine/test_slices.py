@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from sidecar.core import found
-from sidecar.core.entry import Kind
+from sidecar.core import version as versions
+from sidecar.core.entry import Dot, Head, Kind
+from sidecar.core.frames import Entry, Outcome
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.engine.comparing import LOOKED_UP, Way, sums_for
 from sidecar.engine.node import Node
@@ -21,6 +23,7 @@ from sidecar.engine.turn import SLICE
 from tests.unit.engine.conftest import Starter
 
 DIR = RelPath(b"dir")
+PAGE = RelPath(b"page")
 
 
 def filled(node: Node, directories: int, files: int) -> list[RelPath]:
@@ -168,3 +171,20 @@ def test_what_a_region_has_yet_to_confirm_is_counted_in_slices(start: Starter) -
     (one,) = asyncio.run(counted()).regions
     assert len(paths) + 1 == one.send
     assert turns > len(paths) // 500
+
+
+def test_a_write_that_comes_before_a_deletion_lands_survives_it(start: Starter) -> None:
+    node = start()
+    page = Path(node.root.path, "page")
+    page.write_text("old")
+    node.watching.absorb([PAGE])
+    before = node.replica.row(PAGE).version
+    dead = Head(Dot(versions.newest(before) + 1, 4242), Kind.TOMBSTONE)
+    entry = Entry(PAGE, versions.write(before, dead))
+    with node.landing.slice("ams", (entry,), {}, {}):
+        page.write_text("written after the look at all that is to land")
+        made = node.landing.lander("ams").land(entry, None, {})
+    assert Outcome.APPLIED == made.outcome
+    assert "written after the look at all that is to land" == page.read_text()
+    best = versions.winner(node.replica.row(PAGE).version)
+    assert best is not None and best.kind is Kind.FILE

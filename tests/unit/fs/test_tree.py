@@ -11,6 +11,7 @@ import xxhash
 from sidecar.core.entry import Kind
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.fs.faults import Changed, Missing, Special
+from sidecar.fs.tree import Tree
 from tests.unit.fs.conftest import Site
 
 BIG = 3 * (1 << 20) + 17
@@ -34,6 +35,32 @@ def test_the_birth_time_stays_when_the_file_changes(site: Site) -> None:
     assert before is not None and after is not None
     assert before.btime_ns == after.btime_ns
     assert before.ino == after.ino
+
+
+def test_a_missing_directory_is_asked_for_once_in_a_block_that_looks(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[bytes] = []
+    real = Tree.open
+
+    def told(tree: Tree, path: bytes, flags: int, mode: int = 0) -> int:
+        opened.append(path)
+        return real(tree, path, flags, mode)
+
+    monkeypatch.setattr(Tree, "open", told)
+    with site.root.looking():
+        assert [None] * 3 == [site.root.lstat(RelPath(b"d/%d" % number)) for number in range(3)]
+        site.write("d/1")
+    assert [b"d"] == opened
+    with site.root.looking():
+        assert site.root.lstat(RelPath(b"d/1")) is not None
+
+
+def test_a_block_that_changes_the_tree_finds_what_it_made(site: Site) -> None:
+    with site.root.holding():
+        assert site.root.lstat(RelPath(b"d/1")) is None
+        site.write("d/1")
+        assert site.root.lstat(RelPath(b"d/1")) is not None
 
 
 def test_a_directory_is_told_without_size_and_time(site: Site) -> None:
