@@ -1,7 +1,7 @@
 """From a dirty path to a row: what a local writer did becomes a version."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TypeAlias
 
 from sidecar.core import observe, paths
@@ -38,14 +38,23 @@ class Absorber:
     unchanged: int = 0
     """looks that found nothing new: echoes among them"""
     _left: dict[int, Row] = dataclasses.field(default_factory=dict)
+    _gone: Container[RelPath] = ()
 
-    def absorb(self, dirty: Iterable[RelPath], looked: Mapping[RelPath, Stat] | None = None) -> dict[RelPath, Trouble]:
+    def absorb(
+        self,
+        dirty: Iterable[RelPath],
+        looked: Mapping[RelPath, Stat] | None = None,
+        gone: Container[RelPath] = (),
+    ) -> dict[RelPath, Trouble]:
         """Look at every path and write what changed. Returns the paths that could not be looked at, with InUse or
         Unreachable; with `looked`, InUse are also those that are no longer as they were then.
 
         What is there comes first, ancestors before it; then symlinks, which lead to it; then what has gone, so that a
-        rename is told from a deletion, and a release leaves after `current` does.
+        rename is told from a deletion, and a release leaves after `current` does. `gone` had gone before, with all that
+        lay beneath, and no symlink has changed until then: what a file was renamed from there goes with it, so that a
+        peer hears of both at once, and renames as well.
         """
+        self._gone = gone
         troubles: dict[RelPath, Trouble] = {}
         kinds = [(path, self._kind(path, troubles)) for path in dirty]
         for path, kind in kinds:
@@ -99,7 +108,7 @@ class Absorber:
                 raise Unreachable(path, "it was gone at a scan: held", "put it back, or `sidecar approve scan`")
             return self._vanished(row)
         if stat.kind is Kind.FILE:
-            return self._file(row, change)
+            return self._file(row, stat, change)
         if row.stat is not None and row.stat.kind is Kind.DIR and not _is_same_directory(stat, row.stat):
             self._beneath_has_gone(path)
         return self._write(row, stat, b"")
@@ -112,10 +121,10 @@ class Absorber:
         self._beneath_has_gone(row.path)
         return self.replica.store.put_stat(Row(row.path, row.version, stat, b"", row.seq, row.flags))
 
-    def _file(self, row: Row, change: Change) -> Row:
+    def _file(self, row: Row, seen: Stat, change: Change) -> Row:
         disk = self.replica.disk
-        left = self._moved_from(row.path) if change is not Change.ASK_HASH else None
-        if left is not None and left.stat is not None and left.stat == disk.look(row.path):
+        left = self._moved_from(row.path, seen) if change is not Change.ASK_HASH else None
+        if left is not None and left.stat is not None and left.stat == seen:
             if disk.being_written(row.path):
                 raise InUse(row.path)
             stat, digest = left.stat, left.hash  # its directory was renamed: nothing of it has changed
@@ -127,7 +136,19 @@ class Absorber:
         if row.stat is not None and row.stat.kind is Kind.DIR:
             self._beneath_has_gone(row.path)
         came_from = left.path if left is not None and left.hash == digest else None
-        return self._write(row, stat, digest, came_from)
+        written = self._write(row, stat, digest, came_from)
+        if came_from is not None and not self.finding:
+            self._leaves(came_from)
+        return written
+
+    def _leaves(self, path: RelPath) -> None:
+        """A file was renamed from there: if that had gone before, it is written at once, not with what has gone."""
+        if path not in self._gone and not any(above in self._gone for above in paths.ancestors(path)):
+            return
+        row = self.replica.row(path)
+        is_file = row.stat is not None and row.stat.kind is Kind.FILE
+        if is_file and not row.flags and self.replica.disk.look(path) is None and not self.withheld(path):
+            self._deleted(row)
 
     def _restated(self, row: Row, stat: Stat, digest: bytes) -> Row:
         flags = (row.flags & ~Flag.RACY) | self.replica.racy(stat)
@@ -193,6 +214,9 @@ class Absorber:
         if self._is_found(row):
             return self.replica.store.put_stat(Row(row.path, row.version, None, b"", row.seq, Flag.FOUND))
         self._remember(row)
+        return self._deleted(row)
+
+    def _deleted(self, row: Row) -> Row:
         after = observe.written(row, None, b"", self.replica.dots.on(row.version), Flag(0))
         return self.replica.commit(after, local=True)
 
@@ -208,10 +232,9 @@ class Absorber:
                 self._left.clear()
             self._left[row.stat.ino] = row
 
-    def _moved_from(self, path: RelPath) -> Row | None:
+    def _moved_from(self, path: RelPath, stat: Stat) -> Row | None:
         """The row of what a file that appeared was before, as inode, birth time, size and mtime tell."""
-        stat = self.replica.disk.look(path)
-        if stat is None or stat.kind is not Kind.FILE or not stat.btime_ns:
+        if not stat.btime_ns:
             return None
         left = self._left.pop(stat.ino, None)
         for row in [left] if left is not None else self.replica.store.by_inode(stat.ino):

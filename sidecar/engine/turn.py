@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from typing import Final
 
 from sidecar.core import paths
@@ -22,6 +22,12 @@ class Turn:
     links: dict[RelPath, Stat] = dataclasses.field(default_factory=dict)
     gone: list[RelPath] = dataclasses.field(default_factory=list)
     hashing: list[asyncio.Task[RelPath | None]] = dataclasses.field(default_factory=list)
+
+
+def left_before(gone: Iterable[RelPath], links: Collection[RelPath]) -> frozenset[RelPath]:
+    """What has gone of which peers may hear before `links`, the symlinks that had changed by then: all of it, but
+    nothing as long as there are some, for one of them may have led there until a moment before."""
+    return frozenset() if links else frozenset(gone)
 
 
 async def deepest_first(index: Index, directory: RelPath) -> AsyncIterator[list[RelPath]]:

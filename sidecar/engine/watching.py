@@ -3,20 +3,22 @@
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Final
 
 import structlog
 
+from sidecar.core import observe
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.links import Resolver
+from sidecar.core.observe import Change
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse, Unreachable
 from sidecar.engine.absorb import Absorber, Trouble
 from sidecar.engine.dirty import Dirty
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.hashing import Hashing
-from sidecar.engine.turn import SLICE, Turn, deepest_first, on_one_way
+from sidecar.engine.turn import SLICE, Turn, deepest_first, left_before, on_one_way
 from sidecar.errors import NeedsHelp, Retryable
 from sidecar.fs import limits
 from sidecar.fs.events import Reason
@@ -142,12 +144,12 @@ class Watching:
         if seen.arrived:
             self._arrived(seen.arrived)
         for path, reason in seen.dirty:
-            if reason & Reason.WRITING and not reason & ~Reason.WRITING:
+            if reason == Reason.WRITING:
                 # its close will say so; where it never comes, the look after that decides
                 self.dirty.put_off(path, LOOK_AGAIN)
                 continue
             self.dirty.mark(path)
-            if reason & Reason.TREE:
+            if int.__and__(reason, Reason.TREE):
                 self._mark_beneath(path)
         if seen.overflow:
             self.overflows += 1
@@ -216,9 +218,21 @@ class Watching:
         """
         turn = Turn()
         await self._sort(self.dirty.take(), turn)
-        await self._absorb_slices(turn.there)
+        await self._absorb_slices(turn.there, await self._gone_before(turn))
         if turn.links or turn.gone:
             await self._links_and_gone(turn)
+
+    async def _gone_before(self, turn: Turn) -> frozenset[RelPath]:
+        """What has gone of which no symlink needs be taken up before: none has changed until after that was seen."""
+        if turn.links or not turn.gone or not turn.there:
+            return frozenset()
+        gone, late = tuple(turn.gone), Turn(hashing=turn.hashing)
+        await self._read_all()
+        await self._sort(self.dirty.take(), late)
+        turn.there += late.there
+        turn.gone += late.gone
+        turn.links |= late.links
+        return left_before(gone, late.links)
 
     async def _links_and_gone(self, turn: Turn) -> None:
         """Look at symlinks, absorb all that was made before that look, then the symlinks as they were then, then what
@@ -250,16 +264,20 @@ class Watching:
     async def _absorb_gone(self, paths: list[RelPath]) -> None:
         """What has gone; of a directory first what is still known in it, or all of that would go in one transaction."""
         for start in range(0, len(paths), SLICE):
-            gone = self._still_gone(path for path in paths[start : start + SLICE] if path not in self.dirty.paths)
+            there = [path for path in paths[start : start + SLICE] if path not in self.dirty.paths]
+            gone = self._still_gone(there)
             for path in filter(self._was_directory, gone):
                 async for beneath in deepest_first(self._index, path):
                     await self._absorb_slices(self._still_gone(beneath))
             await self._absorb_slices(gone)
 
-    def _was_directory(self, path: RelPath) -> bool:
+    def _shown(self, path: RelPath) -> Stat | None:
         row = self._index.get(path)
-        is_dir = row is not None and row.stat is not None and row.stat.kind is Kind.DIR
-        return is_dir and not self._absorber.withheld(path)
+        return row.stat if row is not None else None
+
+    def _was_directory(self, path: RelPath) -> bool:
+        shown = self._shown(path)
+        return shown is not None and shown.kind is Kind.DIR and not self._absorber.withheld(path)
 
     async def _absorb_links(self, looked: dict[RelPath, Stat]) -> list[RelPath]:
         """Those that are as they were when they were looked at; returns the others."""
@@ -273,7 +291,7 @@ class Watching:
     async def _sort(self, marked: list[RelPath], turn: Turn) -> None:
         self._turning |= frozenset(marked)
         for start in range(0, len(marked), SLICE):
-            with self._root.holding():
+            with self._root.looking():
                 for path in marked[start : start + SLICE]:
                     self._sort_one(path, turn)
             if start + SLICE < len(marked):
@@ -285,16 +303,22 @@ class Watching:
         except (Denied, Special):
             turn.there.append(path)
             return
-        if stat is None:
+        if stat is None and not self._says(path, None):
             turn.gone.append(path)
-        elif stat.kind is Kind.SYMLINK:
+        elif stat is not None and stat.kind is Kind.SYMLINK:
             turn.links[path] = stat
+        elif stat is None or (stat.kind is Kind.FILE and self._says(path, stat)):
+            self._absorber.unchanged += 1  # mostly it was done here for a peer
         elif self._hashing.needed(path, stat):
             task = self._hashing.start(path)
             task.add_done_callback(functools.partial(self._hash_ended, path))
             turn.hashing.append(task)
         else:
             turn.there.append(path)
+
+    def _says(self, path: RelPath, stat: Stat | None) -> bool:
+        """Does the row say so already?"""
+        return path not in self.troubles and observe.compare(self._index.get(path), stat) is Change.NONE
 
     def _hash_ended(self, path: RelPath, task: asyncio.Task[RelPath | None]) -> None:
         if not task.cancelled() and task.exception() is None:
@@ -304,9 +328,9 @@ class Watching:
                 self.mark([path])
         self._wake.set()
 
-    async def _absorb_slices(self, paths: list[RelPath]) -> None:
+    async def _absorb_slices(self, paths: list[RelPath], gone: Container[RelPath] = ()) -> None:
         for start in range(0, len(paths), SLICE):
-            self.absorb(paths[start : start + SLICE])
+            self.absorb(paths[start : start + SLICE], gone=gone)
             self._absorbed()
             await asyncio.sleep(0)
 
@@ -319,16 +343,19 @@ class Watching:
     def _still_gone(self, looked: Iterable[RelPath]) -> list[RelPath]:
         """Those that have not come back since they were looked at; the others come again, in their order."""
         gone: list[RelPath] = []
-        for path in looked:
-            try:
-                back = self._root.lstat(path) is not None
-            except (Denied, Special):
-                back = False
-            if back:
-                self.mark([path])
-            else:
-                gone.append(path)
+        with self._root.looking():
+            for path in looked:
+                if self._is_back(path):
+                    self.mark([path])
+                else:
+                    gone.append(path)
         return gone
+
+    def _is_back(self, path: RelPath) -> bool:
+        try:
+            return self._root.lstat(path) is not None
+        except (Denied, Special):
+            return False
 
     async def in_order(self, paths: Iterable[RelPath]) -> None:
         """Returns when a peer's entries may land here: what landing would look at out of turn was looked at before."""
@@ -350,8 +377,15 @@ class Watching:
         while self._ended < min(enough, self._begun + bool(self.dirty.paths)):
             await self._turned.wait()
 
-    def absorb(self, paths: list[RelPath], looked: Mapping[RelPath, Stat] | None = None) -> list[RelPath]:
+    def absorb(
+        self,
+        paths: list[RelPath],
+        looked: Mapping[RelPath, Stat] | None = None,
+        gone: Container[RelPath] = (),
+    ) -> list[RelPath]:
         """Look at these paths now, in one transaction; with `looked`, absorb what is as it was then. Returns the rest.
+
+        `gone`: see `Absorber.absorb`.
 
         Raises:
             Retryable, NeedsHelp: nothing can be written in the first scan; later, the paths wait instead.
@@ -359,8 +393,8 @@ class Watching:
         """
         try:
             self._mend()
-            with self._index.transaction(), self._root.holding():
-                troubles = self._absorber.absorb(paths, looked)
+            with self._index.transaction(), self._root.looking():
+                troubles = self._absorber.absorb(paths, looked, gone)
         except (Retryable, NeedsHelp) as error:
             if self._absorber.finding or isinstance(error, IndexDamaged):
                 raise

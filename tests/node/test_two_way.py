@@ -109,9 +109,12 @@ def test_a_rename_moves_no_content(pair: Regions) -> None:
         (msk.html / "old" / f"page-{number}").write_bytes(os.urandom(10_000))
     pair.wait_identical()
     sent = msk.metric("georoot_files_sent_total")
+    inodes = {page.name: page.stat().st_ino for page in (ams.html / "old").iterdir()}
     (msk.html / "old").rename(msk.html / "new")
     tree = pair.wait_identical()
     assert "new/page-7" in tree and "old" not in tree
+    assert inodes == {page.name: page.stat().st_ino for page in (ams.html / "new").iterdir()}, "copied, not renamed"
+    assert 1 == ams.status()["store"]["trash"], "more than the directory, of which the name is kept"
     (ams.html / "new" / "page-7").rename(ams.html / "page-7")
     (ams.html / "page-7").chmod(0o640)
     assert 0o640 == pair.wait_identical()["page-7"][1]

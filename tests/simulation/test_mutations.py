@@ -17,6 +17,7 @@ from sidecar.core.entry import Flag, Kind, Row, Stat, Version
 from sidecar.core.frames import Answer, Outcome
 from sidecar.core.lanes import LaneOrder
 from sidecar.core.outbox import Item, Outbox, Planned, Round
+from sidecar.engine import turn
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.holds import Holds
 from sidecar.engine.land import Lander
@@ -474,7 +475,13 @@ def symlinks_are_offered_before_what_replaces_a_directory(broken: pytest.MonkeyP
     broken.setattr(order, "_defer_links", lambda box, resolver: None)
 
 
+def what_moved_leaves_before_symlinks_do(broken: pytest.MonkeyPatch) -> None:
+    """Renames: the end of the old path is told with the new one, though a symlink has changed meanwhile."""
+    broken.setattr(turn, "left_before", lambda gone, links: frozenset(gone))
+
+
 ORDER: Final[tuple[Break, ...]] = (
+    what_moved_leaves_before_symlinks_do,
     a_directory_is_emptied_before_it_is_replaced,
     symlinks_are_offered_before_those_they_lead_over,
     symlinks_are_offered_before_what_replaces_a_directory,

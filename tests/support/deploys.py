@@ -1,9 +1,9 @@
 """Deploys on one simulated node, and visitors on the others who follow `current` after every step of their disk.
 
 A deploy fills releases/N (in place or in a directory that is renamed), with a symlink to what all releases share, swaps
-the symlink `current`, and deletes the release before the last. Now and then the release that `current` leads to becomes
-a symlink to a copy of it, in one step. A visitor who meets `current` must find all that releases/N held, and never goes
-back.
+the symlink `current`, and deletes the release before the last; or the last is put aside at once. Now and then the
+release that `current` leads to becomes a symlink to a copy of it, in one step. A visitor who meets `current` must find
+all that releases/N held, and never goes back.
 """
 
 from random import Random
@@ -29,6 +29,7 @@ class Deploys:
 
     def __init__(self, seed: int, link: type[Link] = Link) -> None:
         self._chance = Random(seed)
+        self._archives = Random(-seed - 1)
         self._world = World(Setting(), link)
         for node in self._world.nodes:
             node.in_order = True
@@ -85,6 +86,8 @@ class Deploys:
             node.rename(place, release)
         self._go_on(self._chance.choice((0, 0, 3)))
         node.symlink(CURRENT, release)
+        if number > 1 and self._archives.random() < 0.2:
+            node.rename(RelPath(b"releases/%d" % (number - 1)), RelPath(b"archive/%d" % (number - 1)))
         self._go_on(self._chance.choice((0, 0, 5)))
         if self._chance.random() < 0.3:
             self._link(number)

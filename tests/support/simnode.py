@@ -20,6 +20,7 @@ from sidecar.core.intent import Intent
 from sidecar.core.links import Resolver
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.core.ports import InUse, Surprise, Unreachable
+from sidecar.engine import turn
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.identity import Identity
 from sidecar.engine.land import Lander
@@ -316,12 +317,19 @@ class SimNode(Writers):
     def absorb(self, picked: Iterable[RelPath]) -> None:
         """Look at these paths now; those that are being written come back."""
         self.mend()
-        picked = list(picked)
+        picked, gone = list(picked), self._gone_before()
         for path in picked:
             self.dirty.pop(path, None)
         with self.transaction():
-            troubles = self.absorber.absorb(picked)
+            troubles = self.absorber.absorb(picked, gone=gone)
         self.dirty.update(dict.fromkeys(path for path, trouble in troubles.items() if isinstance(trouble, InUse)))
+
+    def _gone_before(self) -> frozenset[RelPath]:
+        """As `engine.watching`: visitors of peers follow symlinks in histories of deploys alone."""
+        there = self.disk.files
+        links = [path for path in self.dirty if path in there and there[path].kind is Kind.SYMLINK]
+        gone = (path for path in self.dirty if path not in there)
+        return turn.left_before(gone, links if self.in_order else ())
 
     def look_first(self, picked: Iterable[RelPath]) -> None:
         """Local changes of what is about to be landed on are committed before the intents: these are made from rows."""

@@ -183,6 +183,73 @@ async def test_current_waits_for_the_symlinks_on_its_way_however_many_are_made(
     assert {"releases/1/page", "releases/2"} == shown(node)
 
 
+async def absorbed(node: Node) -> list[list[bytes]]:
+    """What a turn writes in each transaction."""
+    slices: list[list[bytes]] = []
+    at = node.index.max_seq()
+
+    def told() -> None:
+        nonlocal at
+        slices.append([row.path for row in node.index.since(at, 1000)])
+        at = node.index.max_seq()
+
+    node.watching._absorbed = told
+    await turn(node)
+    return [paths for paths in slices if paths]
+
+
+async def test_a_renamed_directory_is_told_file_by_file_with_what_leaves(node: Node, author: Author) -> None:
+    for name in ("one", "two"):
+        (author.html / "old").mkdir(exist_ok=True)
+        (author.html / "old" / name).write_text(name)
+    await turn(node)
+    (author.html / "old").rename(author.html / "new")
+    assert [[b"new", b"new/one", b"old/one", b"new/two", b"old/two"], [b"old"]] == await absorbed(node)
+    assert 0 == sum(row.stat is not None for row in node.index.beneath(RelPath(b"old")))
+
+
+async def test_what_leaves_waits_where_a_symlink_has_changed(node: Node, author: Author) -> None:
+    author.release(1)
+    await turn(node)
+    author.release(2)
+    (author.html / "releases" / "1").rename(author.html / "put aside")
+    told = await absorbed(node)
+    at = {path: number for number, paths in enumerate(told) for path in paths}
+    assert at[b"put aside/page"] < at[CURRENT] < at[b"releases/1/page"]
+
+
+async def test_what_leaves_waits_for_a_symlink_that_is_seen_late(
+    node: Node, author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author.release(1)
+    await turn(node)
+    (author.html / "releases" / "1").rename(author.html / "put aside")
+    sort, work = node.watching._sort, [lambda: author.release(2)]
+
+    async def sorted_meanwhile(marked: list[RelPath], told: Turn) -> None:
+        await sort(marked, told)
+        if work:
+            work.pop()()
+
+    monkeypatch.setattr(node.watching, "_sort", sorted_meanwhile)
+    told = await absorbed(node)
+    at = {path: number for number, paths in enumerate(told) for path in paths}
+    assert at[b"put aside/page"] < at[CURRENT] < at[b"releases/1/page"]
+
+
+async def test_of_a_swap_nothing_leaves(node: Node, author: Author) -> None:
+    for name in ("a", "b"):
+        (author.html / name).write_text(name)
+    await turn(node)
+    (author.html / "a").rename(author.html / "c")
+    (author.html / "b").rename(author.html / "a")
+    (author.html / "c").rename(author.html / "b")
+    (author.html / "gone").write_text("x")
+    (author.html / "gone").unlink()
+    await turn(node)
+    assert {"a", "b"} == shown(node)
+
+
 def test_one_way_is_above_and_beneath() -> None:
     related = on_one_way(RelPath(path) for path in (b"a/b", b"c"))
     assert [True, True, True, True, True] == [related(RelPath(p)) for p in (b"a", b"a/b", b"a/b/c", b"c", b"c/d/e")]
