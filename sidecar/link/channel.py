@@ -87,6 +87,8 @@ class Channel:
             for task in (listening, gone, ended):
                 task.cancel()
             self.close()
+            await child.wait()
+            child.let_go()
         if closed is not None:
             closed(said.last_line)
 
