@@ -14,6 +14,7 @@ import structlog
 
 from sidecar import VERSION, log
 from sidecar.config import Settings
+from sidecar.engine.ageing import Ageing
 from sidecar.engine.commands import Commands
 from sidecar.engine.draining import drain
 from sidecar.engine.links import RESTART, Links, delay
@@ -134,6 +135,8 @@ def options_of(settings: Settings) -> Options:
         compare_interval=settings.compare_interval,
         trash_keep=settings.trash_keep,
         trash_max=settings.trash_max,
+        tombstone_keep=settings.tombstone_keep,
+        forget_after=settings.forget_after,
         hold_deletions=settings.hold_deletions,
         hold_changes=settings.hold_changes,
         links_outside=settings.links == "all",
@@ -297,10 +300,16 @@ def _tasks(
         "sshd": sshd.run(),
         **node.housekeeping.tasks(),
         **links.tasks(),
+        "ageing": _ageing(node, links).run(),
     }
     if settings.status_file:
         tasks["status file"] = write_status(settings.status_file, settings.status_interval, reporter.status)
     return tasks
+
+
+def _ageing(node: Node, links: Links) -> Ageing:
+    keep, forget = node.options.tombstone_keep, node.options.forget_after
+    return Ageing(node.index, links.links.values(), links.links, keep=keep, forget=forget, now_us=node.me.now_us)
 
 
 def _looking(node: Node, links: Links) -> dict[str, Coroutine[Any, Any, None]]:

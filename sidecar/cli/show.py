@@ -104,7 +104,8 @@ def _facts(node: Status) -> Iterator[tuple[str, str]]:
     yield "scanned", _scanned(node)
     yield "waiting", f"{node.pending_local} paths changed and not looked at yet"
     yield "kept", f"{store.trash} in the trash ({size(store.trash_bytes)}), {store.conflicts} conflicts"
-    yield "index", f"row {store.seq}, {store.tombstones} tombstones"
+    dropped = f", all of what was deleted since {moment(store.complete_since)}" if store.complete_since else ""
+    yield "index", f"row {store.seq}, {store.tombstones} tombstones{dropped}"
     if node.waits_for:
         yield "waits for", f"{', '.join(node.waits_for)}: what was found here is not sent before they have answered"
     if scan.special:
@@ -185,7 +186,7 @@ def _holds(node: Status) -> Iterator[Text]:
         yield Text("\nheld until somebody approves it", style="bold")
     for hold in node.holds:
         yield Text(plain(f"  {hold.why} ({duration(hold.age)} ago)"), style=_BAD)
-        yield Text(plain(f"    to let it through: sidecar approve {hold.id}; not to: sidecar reject {hold.id}"))
+        yield Text(plain(f"    {hold.ways_out}"))
 
 
 def _warnings(node: Status) -> Iterator[Text]:

@@ -162,6 +162,10 @@ class Settings(BaseModel):
     """How long replaced and deleted content is kept"""
     trash_max: Size = 10 << 30
     """Size of the trash above which the oldest goes first, but nothing younger than an hour"""
+    tombstone_keep: Annotated[float, _seconds(1, 3650 * _DAY)] = 30 * _DAY
+    """How long it is remembered at least that a path was deleted; longer until every region has been seen to know"""
+    forget_after: Annotated[float, _seconds(1, 3650 * _DAY)] = 90 * _DAY
+    """After so long without a word of it a node is not waited for any more: what it brings back may be held"""
     hold_deletions: Annotated[int, BeforeValidator(partial(units.whole, least=0, most=10**9))] = 25
     """Paths gone at a scan, if they are most of the tree too, above which none is deleted elsewhere until `approve`"""
     hold_changes: Annotated[int, BeforeValidator(partial(units.whole, least=0, most=10**9))] = 10_000

@@ -96,6 +96,8 @@ class Flag(enum.IntFlag):
     """a deleted directory that stays here alone, because only excluded names are left in it"""
     HELD = 8
     """a peer's newer version is held back here and waits for a person"""
+    FORGOTTEN = 16
+    """a peer has dropped the tombstones of that time: it may have been deleted there, and waits for a person"""
 
 
 def marked(flags: Flag, flag: Flag) -> bool:

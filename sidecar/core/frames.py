@@ -24,6 +24,8 @@ MAX_ENTRIES: Final = 20_000
 """Of one frame: ten times what a node sends."""
 MAX_REGIONS: Final = 1000
 """Of a mesh."""
+MAX_OUTCOME: Final = 255
+"""What is no outcome in any version is greater."""
 MAX_NAME: Final = 255
 """Characters of the name of a node or a version."""
 MAX_TEXT: Final = 32_768
@@ -78,9 +80,16 @@ class Outcome(enum.IntEnum):
     """a local writer has the file open, or the path changes faster than it can be looked at: offer it again later"""
     EXCLUDED = 8
     """the receiver never replicates this path"""
+    STALE = 9
+    """the receiver lacks it, and has dropped tombstones that are younger: it may have been deleted"""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Outcome | None":
+        """What a later version answers, and this one does not know, is not applied, for whatever reason."""
+        return cls.REFUSED if isinstance(value, int) and 0 <= value <= MAX_OUTCOME else None
 
 
-LEFT_OUT: Final = frozenset({Outcome.HELD, Outcome.REFUSED, Outcome.EXCLUDED})
+LEFT_OUT: Final = frozenset({Outcome.HELD, Outcome.REFUSED, Outcome.EXCLUDED, Outcome.STALE})
 """The outcomes after which an entry is settled, though the receiver has not got it."""
 SETTLED: Final = frozenset({Outcome.APPLIED, Outcome.KNOWN}) | LEFT_OUT
 """The outcomes after which the cursor may pass an entry."""

@@ -10,8 +10,9 @@ import structlog
 
 from sidecar.core import compare
 from sidecar.core import version as versions
+from sidecar.core.ageing import Agreement
 from sidecar.core.compare import Comparing, Sums
-from sidecar.core.entry import Row
+from sidecar.core.entry import Flag, Row, marked
 from sidecar.core.frames import LEFT_OUT, Compare, Compared, Hello, Lane, Outcome, Verdict
 from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
@@ -96,6 +97,7 @@ class Comparer:
         ways: this direction of the link and the other one, if there is one.
         asking: asks the peer.
         offer: offers a row anew; False: it is on its way already, or is not sent.
+        agreed: called whenever both sides have the same sums, with when the later of them dropped tombstones (µs).
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Comparer:
         ways: Callable[[], Iterable[Way]],
         asking: Asking,
         offer: Callable[[Row], bool],
+        agreed: Callable[[Agreement, int], None],
     ) -> None:
         self._me = me
         self._peer = peer
@@ -118,6 +121,11 @@ class Comparer:
         self._ways = ways
         self._asking = asking
         self._offer = offer
+        self._agreed = agreed
+        self._since = peer.complete_since
+        """of the peer, as it said last"""
+        self._at = 0
+        """what every row that changes now is above, when sums are made"""
         state.begin_anew(time.monotonic())
 
     async def run(self) -> None:
@@ -130,7 +138,7 @@ class Comparer:
     async def look(self) -> None:
         """One look at both sides' sums."""
         self._state.hindered = any(way.too_much for way in self._ways())
-        mine = await self._sums(max(self._me.index.complete_since_us, self._peer.complete_since))
+        mine = await self._sums(max(self._me.index.complete_since_us, self._since))
         if mine is None:
             self._put_off()
             return
@@ -138,8 +146,7 @@ class Comparer:
         told = await self._asking.ask(question, Compared)
         match told.verdict:
             case Verdict.SAME:
-                self._state.same(time.monotonic())
-                self._metrics.compared(self._peer.region, "same")
+                self._same(told.since)
             case Verdict.BUSY:
                 self._put_off()
             case Verdict.DIFFERENT:
@@ -148,16 +155,26 @@ class Comparer:
     async def _sums(self, since: int) -> Sums | None:
         if not self._me.found_done or not resting(self._box, time.monotonic()):
             return None
+        self._at = min(self._me.index.max_seq(), self._box.cursor)
         return await sums_for(self._me.index, self._ways(), since)
+
+    def _same(self, since: int) -> None:
+        self._state.same(time.monotonic())
+        self._metrics.compared(self._peer.region, "same")
+        self._agreed(Agreement(self._at, frozenset().union(*(way.left_out for way in self._ways()))), since)
 
     def _put_off(self) -> None:
         self._state.put_off(time.monotonic())
         self._metrics.compared(self._peer.region, "too much left out" if self._state.hindered else "put off")
 
     async def _differs(self, theirs: Sums, since: int) -> None:
+        self._since = since
         mine = await self._sums(since)
         if mine is None:
             self._put_off()
+            return
+        if mine == theirs:  # but for tombstones that it has dropped since it said hello
+            self._same(since)
             return
         second = self._state.is_second
         busy = {compare.bucket_of(path) for path in self._box.seqs}
@@ -192,4 +209,5 @@ async def rows_in(index: Index, buckets: Iterable[int]) -> AsyncIterator[Row]:
 
 def is_dead(row: Row, since: int) -> bool:
     """Is it a tombstone that nobody has written since then (µs since 1970)? The peer may have dropped it."""
-    return row.stat is None and versions.newest(row.version) < since
+    dead = row.stat is None or marked(row.flags, Flag.KEPT)
+    return dead and versions.newest(row.version) < since

@@ -11,11 +11,12 @@ from sidecar.engine.assertion import Assertion
 from sidecar.engine.holds import Hold
 from sidecar.engine.links import Link, Links
 from sidecar.engine.node import Node
-from sidecar.engine.orders import Claimed, Joined, Rejected
+from sidecar.engine.orders import Claimed, Joined, Rejected, Way
 from sidecar.engine.reject import forget_missing
 from sidecar.engine.status import HoldKind
 from sidecar.errors import NeedsHelp, ProtocolViolation, Retryable
 
+FORGOTTEN_HINT: Final = "`sidecar approve forgotten` takes --trash or --offer, the other holds neither"
 LOOK: Final = 0.02
 """Seconds between two looks at whether something has come about."""
 
@@ -31,13 +32,23 @@ class Decisions:
 
     # -- holds
 
-    async def approve(self, hold: str) -> None:
-        """What is held goes on. Raises NeedsHelp: there is no such hold."""
+    async def approve(self, hold: str, way: Way | None = None) -> None:
+        """What is held goes on, this `way`. Raises NeedsHelp: there is no such hold, or no such way out of it."""
         kind, holds = self._active(hold), self._node.holds
+        if (way is None) is (kind is HoldKind.FORGOTTEN):
+            raise NeedsHelp(f"{hold}: {'no' if way is None else 'a'} way was said", FORGOTTEN_HINT)
         if kind is HoldKind.ASSERT:
             await self._assert(holds.active[kind])
+        elif kind is HoldKind.FORGOTTEN:
+            await self._forgotten(way)
         else:
             holds.approve(kind)
+
+    async def _forgotten(self, way: Way | None) -> None:
+        node = self._node
+        await (node.forgotten.trash() if way is Way.TRASH else node.forgotten.offer())
+        node.wake()
+        await node.durability.reached()
 
     async def reject(self, hold: str) -> Rejected:
         """What is held is not done: what the peers deleted or replaced wins there too, what a scan missed comes back.
@@ -45,6 +56,8 @@ class Decisions:
         Raises NeedsHelp: there is no such hold. Retryable: the first scan is not over.
         """
         node, kind = self._node, self._active(hold)
+        if kind is HoldKind.FORGOTTEN:
+            raise NeedsHelp("there is nothing to reject in it", FORGOTTEN_HINT)
         if kind is HoldKind.ASSERT:
             node.holds.claimed()
             return Rejected(0)

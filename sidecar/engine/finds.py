@@ -245,6 +245,7 @@ class Finds:
                 self._index.put(found.forgotten(row))
             case Left.REMOVE:
                 self._index.remove(row.path)
+                self._index.set_incomplete()
         if what is not Left.WRITE:
             self._bereft = True
             log.warning("the bytes of a version are gone everywhere", path=row.path, what=what.value)

@@ -55,6 +55,11 @@ class Hold:
                 where = f" of {paths.shown(self.beneath)}" if self.beneath else ""
                 deleted = f", {self.gone} that are gone here be deleted there" if self.gone else ""
                 return f"{self.paths} paths{where} are to win in every region as they are here{deleted}"
+            case HoldKind.FORGOTTEN:
+                told = f"{self.region or 'a region'} does not know any more"
+                return (
+                    f"{self.paths} paths are not there, older than the deletions remembered: {told} if it deleted them"
+                )
 
     @property
     def _of(self) -> str:
@@ -182,6 +187,10 @@ class Holds:
         """It was done, or will not be."""
         self._end(HoldKind.ASSERT)
 
+    def forgotten(self, region: str, count: int) -> None:
+        """`region` cannot tell whether it deleted so many paths more that are here."""
+        self._begin(HoldKind.FORGOTTEN, region).paths += count
+
     def gone(self) -> frozenset[RelPath] | None:
         """What the hold of a scan is about: nothing without one, None until the first scan of this run is over."""
         return self._gone if HoldKind.SCAN in self.active else frozenset()
@@ -225,6 +234,10 @@ class Holds:
 
     def look_again(self) -> None:
         """Has the peer taken back what is held, or has the trash room for it by now?"""
+        if HoldKind.FORGOTTEN in self.active:
+            self.active[HoldKind.FORGOTTEN].paths = paths_held = self._index.count_flagged(Flag.FORGOTTEN)
+            if not paths_held:
+                self._end(HoldKind.FORGOTTEN)
         held = [kind for kind in (HoldKind.CHANGES, HoldKind.TRASH) if kind in self.active]
         rows = self._index.count_flagged(Flag.HELD) if held else 0
         for kind in held:
@@ -277,10 +290,21 @@ class Holds:
         except (OSError, msgspec.MsgspecError):
             kept = []
         rows = self._index.count_flagged(Flag.HELD)
-        ours = [hold for hold in kept if hold.kind in {HoldKind.SCAN, HoldKind.ASSERT}]
+        kept = self._with_forgotten(kept)
+        ours = [hold for hold in kept if hold.kind not in {HoldKind.CHANGES, HoldKind.TRASH}]
         of_peers = [hold for hold in kept if hold not in ours]
         for hold in of_peers:
             hold.paths = rows
         if rows and not of_peers:
             return [*kept, Hold(HoldKind.CHANGES, rows, "", time.time())]
         return kept if rows else ours
+
+    def _with_forgotten(self, kept: list[Hold]) -> list[Hold]:
+        """What was held, with what the rows say of what regions do not know any more."""
+        rows = self._index.count_flagged(Flag.FORGOTTEN)
+        noted = [hold for hold in kept if hold.kind is HoldKind.FORGOTTEN] or [
+            Hold(HoldKind.FORGOTTEN, rows, "", time.time())
+        ]
+        for hold in noted:
+            hold.paths = rows
+        return [hold for hold in kept if hold.kind is not HoldKind.FORGOTTEN] + (noted if rows else [])

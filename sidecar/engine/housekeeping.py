@@ -31,7 +31,7 @@ EXPIRED_AT_ONCE: Final = 50
 
 
 @contextmanager
-def _later() -> Iterator[None]:
+def later() -> Iterator[None]:
     """A full disk, or one that fails for a moment, is no reason to end: the next round tries again."""
     try:
         yield
@@ -94,13 +94,13 @@ class Housekeeping:
         """Moves the log of the index into the index, off the loop."""
         while True:
             await asyncio.sleep(CHECKPOINT)
-            with _later():
+            with later():
                 await asyncio.to_thread(self._index.checkpoint)
 
     async def trash(self) -> None:
         """Drops what is older than the limit, then, above the size limit, the oldest that is not young."""
         while True:
-            with _later():
+            with later():
                 await self.expire()
                 self._expired()
             await asyncio.sleep(TRASH)
@@ -140,5 +140,5 @@ class Housekeeping:
         """Looks again at what changed within one tick of the file system's clock, when the tick is over."""
         while True:
             await asyncio.sleep(RACY)
-            with _later():
+            with later():
                 self._watching.mark([row.path for row in self._index.flagged(Flag.RACY)])

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Final, NoReturn
 
-from sidecar.core import found, paths
+from sidecar.core import ageing, found, paths
 from sidecar.core import version as versions
+from sidecar.core.ageing import Lacked
 from sidecar.core.entry import Flag, Head, Kind, Row, Stat, Version, marked
 from sidecar.core.found import Prefer, Verdict
 from sidecar.core.frames import Entry, How, Outcome
@@ -39,8 +40,15 @@ SURPRISES = 8
 """How often an entry is decided anew because a local writer was faster, before the peer is asked to send it later."""
 
 
+_STALE: Final = "older than the deletions that are remembered: held as `forgotten` by the region that has it"
+
+
 def _nobody() -> None:
     return None
+
+
+def _always() -> int:
+    return 0
 
 
 @dataclasses.dataclass(slots=True)
@@ -64,6 +72,8 @@ class Lander:
     """who wins where a found path and a peer's differ"""
     waits: Callable[[], None] = _nobody
     """called when a peer's row is to be asked for again, after the others have answered"""
+    complete_since: Callable[[], int] = _always
+    """every tombstone younger than this (µs since 1970) is here"""
     answered: dict[RelPath, str] = dataclasses.field(default_factory=dict)
     """what the guard said already"""
     _leaving: Mapping[RelPath, Entry] = dataclasses.field(default_factory=dict)
@@ -138,6 +148,8 @@ class Lander:
             if verdict is Verdict.WAIT:
                 return self._waits(row)
             row, incoming = self._judged(row, verdict, incoming)
+        else:
+            self._not_past(row, incoming)
         source = self._source(entry, staged)
 
         def have(digest: bytes) -> bool:
@@ -156,7 +168,7 @@ class Lander:
                 return self.lacks(entry, digest)
             case Merge(version, missing):
                 self.keep_loser(version, staged, entry)
-                after = Row(row.path, version, row.stat, row.hash, row.seq, row.flags)
+                after = Row(row.path, version, row.stat, row.hash, row.seq, row.flags & ~Flag.FORGOTTEN)
                 self.replica.commit(after, local=False, content=False, heard=entry.version)
             case Show(version, head, missing):
                 self._show(row, version, head, source, entry)
@@ -166,6 +178,16 @@ class Lander:
                     # a directory survived it: what was to be shown is a losing head now
                     missing = lacking(now, kept)
         return Landed(Outcome.WANT, missing[0]) if missing else Landed(Outcome.APPLIED)
+
+    def _not_past(self, row: Row, incoming: Version) -> None:
+        """Is it to be decided on? Raises NotDone: it was, or may have been, deleted so long ago that nobody knows."""
+        match ageing.judge(row, incoming, self.complete_since()):
+            case Lacked.STALE:
+                raise NotDone(Landed(Outcome.STALE, hint=_STALE))
+            case Lacked.PAST:
+                raise NotDone(Landed(Outcome.KNOWN))
+            case Lacked.NEW:
+                return
 
     def _waits(self, row: Row) -> Landed:
         """Another peer may know better. Our own version is offered to this one; without one, this one's is asked for

@@ -127,6 +127,7 @@ class Landing:
             self._given,
             self.joining.prefer,
             waits=self._waits,
+            complete_since=lambda: self._me.index.complete_since_us,
         )
 
     def gone(self, gone: Gone) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import structlog
 
+from sidecar.core.ageing import Agreement, NodeName
 from sidecar.core.backoff import Backoff
 from sidecar.core.compare import Comparing
 from sidecar.core.frames import Hello
@@ -23,6 +24,7 @@ from sidecar.engine.outbound import Outbound
 from sidecar.engine.replica import Changed
 from sidecar.errors import GeorootError, NeedsHelp, ProtocolViolation, Retryable
 from sidecar.fs.durable import publish
+from sidecar.index.peers import MAX_NODES
 from sidecar.link.channel import Channel, open_control
 from sidecar.link.keys import InstalledKeys
 from sidecar.link.master import LinkState, Master, Peer
@@ -58,6 +60,8 @@ class Link:
         """the seq up to which the peer has confirmed everything; -1: it was not heard of in this run"""
         self.ending = False
         """its node ends it: what ends it then is no problem"""
+        self.agreements: dict[NodeName, Agreement | None] = {}
+        """of the nodes of the peer that were spoken to: what each was seen to have, while it is connected"""
         self.incoming: set[Inbound] = set()
         """what is open from nodes of the peer"""
         options = node.options
@@ -142,6 +146,8 @@ class Link:
             comparing=self.comparing,
             other_way=self._way_from,
             nowhere=self._node.landing.nowhere,
+            agreed=self._agreed,
+            stale=lambda rows: self._node.forgotten.mark(self.peer.region, rows),
         )
         self.outbound = outbound
         try:
@@ -152,6 +158,8 @@ class Link:
             if outbound.cursor >= 0:  # else it ended before hello: what was known before still holds
                 self.cursor = outbound.cursor
             self.outbound = None
+            if outbound.peer is not None:
+                self.agreements[self._name_of(outbound.peer)] = None  # its volume may be another one when it is back
             channel.close()
 
     def _met(self, outbound: Outbound) -> None:
@@ -160,8 +168,29 @@ class Link:
         if not self._node.going.is_set():  # it was being opened when the pause began
             outbound.close(PAUSED)
             return
+        self.agreements.setdefault(self._name_of(outbound.peer))
+        if len(self.agreements) > MAX_NODES:  # no region has so many
+            del self.agreements[next(iter(self.agreements))]
         log.info("link up", peer=self.peer.region, node=outbound.peer.node, image=outbound.peer.image)
         self._node.met(outbound.peer)
+
+    def _name_of(self, hello: Hello) -> NodeName:
+        return NodeName(self.peer.region, hello.node)
+
+    def _agreed(self, agreement: Agreement, since_us: int) -> None:
+        assert self.outbound is not None and self.outbound.peer is not None
+        self.agreements[self._name_of(self.outbound.peer)] = agreement
+        self._node.share_complete_since(since_us)
+
+    def connected(self) -> set[NodeName]:
+        """The nodes of the peer to or from which a connection is open."""
+        hellos = [one.peer for one in (self.outbound, *self.incoming) if one is not None and one.peer is not None]
+        return {self._name_of(hello) for hello in hellos}
+
+    def is_on_its_way(self, path: RelPath) -> bool:
+        """Is a row of this path about to be sent, or was it not answered yet?"""
+        box = self.outbound.box if self.outbound is not None else None
+        return box is not None and (not box.loaded or path in box.seqs)
 
     def _way_from(self, hello: Hello) -> Way | None:
         """From the node of this hello to us."""

@@ -21,6 +21,7 @@ from sidecar.engine.comparing import Way
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.durability import Durability
 from sidecar.engine.finds import Finds
+from sidecar.engine.forgotten import Forgotten
 from sidecar.engine.holds import Holds
 from sidecar.engine.housekeeping import YOUNG_US, Housekeeping
 from sidecar.engine.identity import Identity
@@ -83,6 +84,7 @@ class Node:
         self._lost: list[Callable[[], None]] = []
         self._source = ""
         self.excluded = ignore.excluder(options.exclude)
+        index.set_scope(f"{options.exclude} {options.links_outside} {options.served_at}")
         self.resolver = Resolver(self._link_at, options.served_at.encode())
         self.me = Identity(options.region, options.node, options.image, rsync, index, self.resolver, now_us)
         self.durability = Durability(self._flush)
@@ -140,6 +142,7 @@ class Node:
             attribute=self._attribute,
             trouble=self._trouble,
         )
+        self.forgotten = Forgotten(index, self.replica, self.absorber, self.landing, self.holds)
         self.checksum = Checksum(root, index)
         self.watcher = Watcher(root, self.excluded)
         self.watching = Watching(
@@ -321,6 +324,11 @@ class Node:
     def answerer(self, ways: Callable[[], list[Way]], say: Callable[[Frame], None]) -> Answerer:
         """What answers the questions of one peer."""
         return Answerer(self.me, self.excluded, self.checksum, ways=ways, say=say)
+
+    def share_complete_since(self, us: int) -> None:
+        """A node with the same index has dropped tombstones up to then (µs since 1970): what is as old and not here may
+        have been deleted. Not more than this node would drop itself: no peer makes it hold what is young."""
+        self.index.set_complete_since(min(us, now_us() - round(self.options.tombstone_keep * 1e6)))
 
     def _told(self, changed: Changed) -> None:
         self.metrics.row_written(local=changed.local)

@@ -38,6 +38,8 @@ class Options:
     compare_interval: float
     trash_keep: float
     trash_max: int
+    tombstone_keep: float
+    forget_after: float
     hold_deletions: int
     hold_changes: int
     links_outside: bool

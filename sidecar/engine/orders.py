@@ -3,6 +3,7 @@
 Paths are bytes, as a shell gives them: base64 in JSON. Times are unix seconds.
 """
 
+import enum
 from typing import Annotated, Final
 
 import msgspec
@@ -15,10 +16,18 @@ Ident = Annotated[str, msgspec.Meta(max_length=64)]
 Region = Annotated[str, msgspec.Meta(max_length=64)]
 
 
+class Way(enum.Enum):
+    """What becomes of what a region does not know any more."""
+
+    TRASH = "trash"
+    OFFER = "offer"
+
+
 class Approve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is held under `id` goes on."""
+    """What is held under `id` goes on; `way`: how, where there are two."""
 
     id: Ident
+    way: Way | None = None
 
 
 class Reject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ import structlog
 
 from sidecar.core import order
 from sidecar.core import version as versions
+from sidecar.core.ageing import Agreement
 from sidecar.core.compare import Comparing
 from sidecar.core.entry import Flag, Row, marked
 from sidecar.core.frames import (
@@ -23,6 +24,7 @@ from sidecar.core.frames import (
     How,
     Lane,
     OffersEnd,
+    Outcome,
     Ping,
     Seen,
     Sent,
@@ -59,7 +61,7 @@ MAX_HINT: Final = 1000
 """Characters of why."""
 LINGER: Final = 1.0
 """Seconds until a row that was learned from one peer is offered to the others: mostly they have heard of it by then."""
-_SILENT: Final = Flag.FOUND | Flag.HELD
+_SILENT: Final = Flag.FOUND | Flag.HELD | Flag.FORGOTTEN
 
 
 class Outbound:
@@ -76,6 +78,8 @@ class Outbound:
         comparing: when the indexes are compared, and what came of it.
         other_way: the link from the peer to this node.
         nowhere: who else has not got what this node is asked for and has not got.
+        agreed: as `Comparer`'s.
+        stale: called with the rows, as (path, seq), that the peer lacks and may have deleted long ago.
     """
 
     def __init__(
@@ -93,6 +97,8 @@ class Outbound:
         comparing: Comparing,
         other_way: OtherWay,
         nowhere: Nowhere,
+        agreed: Callable[[Agreement, int], None],
+        stale: Callable[[list[tuple[RelPath, int]]], None],
     ) -> None:
         self._me = me
         self._region = region
@@ -106,6 +112,8 @@ class Outbound:
         self._comparing = comparing
         self._other_way = other_way
         self._nowhere = nowhere
+        self._agreed = agreed
+        self._stale = stale
         self._wake = asyncio.Event()
         self._offers_due = 0.0
         self._said_end = False
@@ -239,8 +247,14 @@ class Outbound:
         took = now - self._said_at.pop((frame.lane, frame.number), now)
         self._metrics.settled(self._region, frame, len(flown), took)
         named = {answer.index: answer for answer in frame.answers}
+        stale: list[tuple[RelPath, int]] = []
         for index, item in enumerate(flown):
-            self._told(item.path, named.get(index, Answer(index, frame.rest)))
+            answer = named.get(index, Answer(index, frame.rest))
+            self._told(item.path, answer)
+            if answer.outcome is Outcome.STALE:
+                stale.append((item.path, item.seq))
+        if stale:
+            self._stale(stale)
         if torn:
             self._recheck([item.path for item in torn])
         self._wake.set()
@@ -261,7 +275,15 @@ class Outbound:
             return anew
 
         return Comparer(
-            self._me, peer, box, self._comparing, self._metrics, ways=self.ways, asking=self.asking, offer=offer
+            self._me,
+            peer,
+            box,
+            self._comparing,
+            self._metrics,
+            ways=self.ways,
+            asking=self.asking,
+            offer=offer,
+            agreed=self._agreed,
         )
 
     def ways(self) -> list[Way]:
@@ -436,5 +458,5 @@ class Outbound:
 
 
 def sendable(row: Row) -> bool:
-    """Of what was only found nobody hears."""
+    """Of what was only found, or is held, nobody hears."""
     return versions.winner(row.version) is not None and not marked(row.flags, _SILENT)

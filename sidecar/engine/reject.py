@@ -34,6 +34,7 @@ async def forget_missing(index: Index, replica: Replica, gone: Iterable[RelPath]
         if missing:
             with index.transaction():
                 index.ask_anew()
+                index.set_incomplete()
                 for path in missing:
                     index.remove(path)
         forgotten += len(missing)

@@ -24,6 +24,7 @@ from sidecar.engine.status import (
 )
 from sidecar.engine.watching import too_many_events
 from sidecar.fs import limits
+from sidecar.index.peers import Forgotten
 from sidecar.link.sshd import Sshd
 
 LISTED: Final = 100
@@ -84,6 +85,7 @@ class Reporter:
             ),
             problems=tuple(problems[:LISTED]),
             problem_count=len(problems),
+            forgotten=len(self._forgotten()),
             scan=self._scan(),
             watch=self._watch(),
             store=self._store(),
@@ -131,6 +133,7 @@ class Reporter:
             trash_bytes=index.trash_bytes(),
             conflicts=index.conflict_count(),
             free_bytes=self._node.root.free_bytes(),
+            complete_since=index.complete_since_us / 1e6,
         )
 
     # -- peers
@@ -169,6 +172,11 @@ class Reporter:
     def _lag(self, cursor: int) -> float:
         rows = self._node.index.since(cursor, 1) if cursor >= 0 else []
         return max(0.0, (now_us() - _written(rows[0])) / 1e6) if rows else (-1.0 if cursor < 0 else 0.0)
+
+    def _forgotten(self) -> list[Forgotten]:
+        """The nodes that are, unless another one took their place in their region."""
+        known = {peer.region for peer in self._node.index.peers()}
+        return [one for one in self._node.index.forgotten() if one.region in self._links.links.keys() - known]
 
     # -- what is wrong
 
@@ -218,6 +226,9 @@ class Reporter:
             yield f"the web root lies on {watch.polling}: what other machines write is seen by scans, {every}"
 
     def _of_the_peers(self) -> Iterator[str]:
+        for gone in self._forgotten():
+            days = (gone.at_us - gone.contact_us) / 86_400e6
+            yield f"{gone.region}/{gone.node} is forgotten after {days:.0f} days: what it brings back may be held"
         for region, off in self._node.me.clock_off_us.items():
             if abs(off) > CLOCK_WARNING_US:
                 yield f"the clock of {region} is {off / 1e6:+.0f} s off: the later write wins a conflict"

@@ -30,6 +30,8 @@ class HoldKind(enum.Enum):
     """the trash is full of what is younger than an hour: more cannot be replaced and kept"""
     ASSERT = "assert"
     """a person wants what lies here to win in every region, and has not approved yet what that means"""
+    FORGOTTEN = "forgotten"
+    """a region lacks what is here, and has dropped the tombstones of that time: was it deleted there?"""
 
 
 class PathProblem(msgspec.Struct, frozen=True):
@@ -84,6 +86,14 @@ class HoldStatus(msgspec.Struct, frozen=True):
     age: float
     """seconds"""
 
+    @property
+    def ways_out(self) -> str:
+        """What a person may type."""
+        if self.id == HoldKind.FORGOTTEN.value:
+            trash, offer = (f"sidecar approve {self.id} --{how}" for how in ("trash", "offer"))
+            return f"to delete them, into the trash: {trash}; to send them as new: {offer}"
+        return f"to let it through: sidecar approve {self.id}; not to: sidecar reject {self.id}"
+
 
 class ScanStatus(msgspec.Struct, frozen=True):
     """The last full scan. Times in seconds."""
@@ -131,6 +141,8 @@ class StoreStatus(msgspec.Struct, frozen=True):
     conflicts: int
     free_bytes: int
     """-1: the volume does not say"""
+    complete_since: float = 0.0
+    """unix seconds: of what was deleted before, tombstones were dropped; 0: all are there"""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -160,6 +172,8 @@ class Status(msgspec.Struct, frozen=True):
     problems: tuple[PathProblem, ...]
     """at most 100 of them"""
     problem_count: int
+    forgotten: int
+    """nodes that were not heard of for forget_after, of regions of which no other node was"""
     scan: ScanStatus
     watch: WatchStatus
     store: StoreStatus

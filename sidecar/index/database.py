@@ -35,6 +35,7 @@ class Node:
     clean: bool
     boot_id: str
     power_lost: bool = False
+    scope: str = ""
 
 
 class Database:

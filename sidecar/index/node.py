@@ -8,7 +8,7 @@ from sidecar.index.database import Database, Node, Table
 from sidecar.index.faults import IndexDamaged
 
 _MASK: Final = (1 << 63) - 1
-_COLUMNS: Final = "name, epoch, complete_since_us, last_counter, found_done, clean, boot_id, power_lost"
+_COLUMNS: Final = "name, epoch, complete_since_us, last_counter, found_done, clean, boot_id, power_lost, scope"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,8 +81,19 @@ class NodeTable(Table):
         self._change(name=name)
 
     def set_complete_since(self, us: int) -> None:
-        """Tombstones older than this (µs since 1970) are being dropped."""
-        self._change(complete_since_us=us)
+        """Tombstones older than this (µs since 1970) are being dropped, here or by a node that we took them from."""
+        if us > self._db.node.complete_since_us:
+            self._change(complete_since_us=us)
+
+    def set_incomplete(self) -> None:
+        """Rows left without tombstones and are to come back: as in a new index, nothing is taken for deleted."""
+        if self._db.node.complete_since_us:
+            self._change(complete_since_us=0)
+
+    def set_scope(self, scope: str) -> None:
+        """What is replicated, in a line. Other paths than before may be so, of which peers bring rows of any age."""
+        if scope != self._db.node.scope:
+            self._change(scope=scope, complete_since_us=0)
 
     def set_last_counter(self, counter: int) -> None:
         """A dot with this counter was given."""
@@ -158,8 +169,8 @@ def load(db: Database) -> bool:
         if highest is not None:
             raise IndexDamaged("it does not say whose it is")
         return False
-    name, epoch, complete_since_us, last_counter, found_done, clean, boot_id, power_lost, removed_seq = row
+    name, epoch, complete_since_us, last_counter, found_done, clean, boot_id, power_lost, scope, removed_seq = row
     flags = (bool(found_done), bool(clean))
-    db.node = Node(name, epoch, complete_since_us, last_counter, *flags, boot_id, bool(power_lost))
+    db.node = Node(name, epoch, complete_since_us, last_counter, *flags, boot_id, bool(power_lost), scope)
     db.seq = max(highest or 0, removed_seq)
     return True

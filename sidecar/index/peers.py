@@ -18,6 +18,16 @@ _FORGET = """
     DELETE FROM peers WHERE region = ?1 AND node NOT IN (
         SELECT node FROM peers WHERE region = ?1 ORDER BY node = ?2 DESC, contact_us DESC LIMIT ?3)
 """
+_FORGET_ONE = """
+    INSERT OR REPLACE INTO forgotten (region, node, contact_us, at_us)
+    SELECT region, node, contact_us, ? FROM peers WHERE region = ? AND node = ?
+"""
+_LATEST = """
+    DELETE FROM forgotten
+    WHERE (region, node) NOT IN (SELECT region, node FROM forgotten ORDER BY at_us DESC, region, node LIMIT ?)
+"""
+FORGOTTEN = 100
+"""Nodes that were forgotten and are remembered as such: with Pods of changing names there is no end of them."""
 _PEER = "SELECT region, node, epoch, run, seq, cursor, first_us, contact_us FROM peers"
 
 
@@ -36,6 +46,16 @@ class Peer:
     contact_us: int
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A node that was forgotten: its last contact, and when that was. Times in µs since 1970."""
+
+    region: str
+    node: str
+    contact_us: int
+    at_us: int
+
+
 class PeerTable(Table):
     """The part of the index that knows the peers."""
 
@@ -51,8 +71,10 @@ class PeerTable(Table):
     def meet(self, region: str, node: str, epoch: int, run: int, seq: int, now_us: int) -> None:
         """A node said hello. A new epoch clears what was settled of the old one; above `MAX_NODES` of a region, those
         that were not heard of for longest are forgotten: what they have is offered anew if they come back."""
-        self._db.run(_MEET, (region, node, epoch, run, seq, now_us, now_us))
-        self._db.run(_FORGET, (region, node, MAX_NODES))
+        with self._db.transaction():
+            self._db.run(_MEET, (region, node, epoch, run, seq, now_us, now_us))
+            self._db.run(_FORGET, (region, node, MAX_NODES))
+            self._db.run("DELETE FROM forgotten WHERE region = ? AND node = ?", (region, node))
 
     def heard(self, region: str, node: str, seq: int, now_us: int) -> None:
         """A node lives, and has given `seq` in the run that it named in hello."""
@@ -67,3 +89,15 @@ class PeerTable(Table):
     def ask_anew(self) -> None:
         """Nothing of any peer counts as settled here: each offers all that it has when it greets next."""
         self._db.run("UPDATE peers SET cursor = 0")
+
+    def forget_peer(self, region: str, node: str, now_us: int) -> None:
+        """Nothing is known of this node any more, but that it was once."""
+        with self._db.transaction():
+            self._db.run(_FORGET_ONE, (now_us, region, node))
+            self._db.run("DELETE FROM peers WHERE region = ? AND node = ?", (region, node))
+            self._db.run(_LATEST, (FORGOTTEN,))
+
+    def forgotten(self) -> list[Forgotten]:
+        """The nodes that were forgotten and have not come back, the latest hundred, by region and name."""
+        sql = "SELECT region, node, contact_us, at_us FROM forgotten ORDER BY region, node"
+        return [Forgotten(*row) for row in self._db.all(sql)]

@@ -7,7 +7,7 @@ import msgspec
 
 from sidecar.core import compare
 from sidecar.core import version as versions
-from sidecar.core.entry import Flag, Kind, Row, Stat, Version
+from sidecar.core.entry import Flag, Kind, Row, Stat, Version, marked
 from sidecar.core.paths import MAX_NAME, ROOT, RelPath
 from sidecar.index.database import Table
 from sidecar.index.faults import IndexDamaged
@@ -40,7 +40,10 @@ _LIVE_BENEATH: Final = _select(
     "WHERE (parent, name) > (?, ?) AND parent < ? AND kind <> 0 ORDER BY parent, name LIMIT ?"
 )
 _COUNT_BENEATH: Final = "SELECT count(*) FROM rows WHERE parent >= ? AND parent < ? AND kind <> 0"
-_OLD_TOMBSTONES: Final = _select("WHERE gone_us < ? ORDER BY gone_us LIMIT ?")
+_OLD_TOMBSTONES: Final = _select(
+    "WHERE gone_us < ? AND (gone_us, seq) > (?, ?) AND kind = 0 ORDER BY gone_us, seq LIMIT ?"
+)
+_MARKED: Final = _select("WHERE flags = ? AND flags <> 0 AND seq > ? ORDER BY seq LIMIT ?")
 _END_OF_PAGE: Final = "SELECT max(seq) FROM (SELECT seq FROM rows WHERE seq > ? ORDER BY seq LIMIT ?)"
 _WITH_HASH: Final = "SELECT parent, name FROM rows WHERE seq > ? AND seq <= ? AND hash = ? AND kind = ? LIMIT 1"
 _PUT: Final = """
@@ -202,13 +205,22 @@ class Rows(Table):
         sql = _select(f"WHERE flags IN ({marks}) AND flags <> 0 AND kind {is_one} {Kind.SYMLINK.value} LIMIT ?")
         return [self._decoded(one) for one in self._db.all(sql, (limit,))]
 
+    def each_flagged(self, flag: Flag) -> Iterator[Row]:
+        """Every row with the mark `flag`, a page at a time; rows may be written meanwhile."""
+        for marks in (bits for bits in range(1, len(_FLAGS)) if bits & flag):
+            at = 0
+            while page := [self._decoded(found) for found in self._db.all(_MARKED, (marks, at, PAGE))]:
+                at = page[-1].seq
+                yield from page
+
     def racy(self, limit: int = -1) -> list[Row]:
         """The rows whose stat proves nothing yet."""
         return self.flagged(Flag.RACY, limit)
 
-    def tombstones_older_than(self, us: int, limit: int) -> list[Row]:
-        """Rows of paths where nothing lies and that nobody has written since `us` (µs since 1970), oldest first."""
-        return [self._decoded(found) for found in self._db.all(_OLD_TOMBSTONES, (us, limit))]
+    def tombstones_older_than(self, us: int, limit: int, after: tuple[int, int] = (-1, 0)) -> list[Row]:
+        """Rows of paths where nothing lies and that nobody has written since `us` (µs since 1970), oldest first: those
+        that come after this (newest counter, seq)."""
+        return [self._decoded(found) for found in self._db.all(_OLD_TOMBSTONES, (us, *after, limit))]
 
     def counts(self) -> dict[Kind, int]:
         """How many paths there are of each kind; `TOMBSTONE`: where nothing lies. Costs the same for any number."""
@@ -262,7 +274,9 @@ def _kind(row: Row) -> int:
 def _of_stat(row: Row) -> tuple[int, int | None, int | None, bytes | None]:
     if row.stat is None:
         return _DEAD, None, versions.newest(row.version), None
-    return row.stat.kind.value, _signed(row.stat.ino), None, _encode(row.stat)
+    # a directory that was deleted, and stays here alone, is compared as what it is elsewhere
+    gone_us = versions.newest(row.version) if marked(row.flags, Flag.KEPT) else None
+    return row.stat.kind.value, _signed(row.stat.ino), gone_us, _encode(row.stat)
 
 
 def path_of(parent: bytes, name: bytes) -> RelPath:

@@ -1,4 +1,4 @@
-"""What the rows sum up to, kept by the triggers of 006_sums.sql: for comparing two indexes (`core.compare`)."""
+"""What the rows sum up to, kept by triggers (006_sums.sql, 008_ageing.sql): for comparing indexes (`core.compare`)."""
 
 import sqlite3
 import struct
@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from sidecar.core import compare
+from sidecar.core import version as versions
 from sidecar.core.compare import Sums
 from sidecar.core.entry import Row
 from sidecar.core.paths import RelPath
@@ -17,8 +18,8 @@ from sidecar.index.rows import Rows, decoded, path_of, split, version_of
 SCANNED: Final = 2000
 """Rows that are looked at in one go when those of a few buckets are picked out."""
 
-_COUNTED: Final = "flags & 10 = 0"
-"""Neither found nor held, as the triggers have it."""
+_COUNTED: Final = "flags & 26 = 0"
+"""Neither found, nor held, nor forgotten by a peer, as the triggers have it."""
 _TOTALS: Final = "SELECT total FROM buckets ORDER BY id"
 _SUMMAND: Final = f"""
     SELECT summand FROM rows WHERE parent = ? AND name = ? AND {_COUNTED} AND (gone_us IS NULL OR gone_us >= ?)
@@ -38,7 +39,7 @@ class SummedRows(Rows):
     """The rows, and what they sum up to."""
 
     def sums(self) -> Sums:
-        """What all rows sum up to, but for those that are found or held."""
+        """What all rows sum up to, but for those that are found, held, or forgotten by a peer."""
         try:
             return compare.sums_of(total for (total,) in self._db.all(_TOTALS))
         except struct.error as error:
@@ -66,6 +67,7 @@ class SummedRows(Rows):
 def register(connection: sqlite3.Connection) -> None:
     """Let the step that brings an older index forward compute what `Rows.put` writes."""
     connection.create_function("summand_of", 3, _summand_of, deterministic=True)
+    connection.create_function("newest_of", 1, _newest_of, deterministic=True)
 
 
 def _summand_of(parent: bytes, name: bytes, version: Any) -> int:  # noqa: ANN401 - what a column holds
@@ -73,3 +75,10 @@ def _summand_of(parent: bytes, name: bytes, version: Any) -> int:  # noqa: ANN40
         return compare.sum_of(path_of(parent, name), version_of(version))
     except (msgspec.MsgspecError, TypeError):
         return 0  # whoever reads the row says that it is damaged
+
+
+def _newest_of(version: Any) -> int:  # noqa: ANN401 - what a column holds
+    try:
+        return versions.newest(version_of(version))
+    except (msgspec.MsgspecError, TypeError):
+        return 0

@@ -39,6 +39,7 @@ from sidecar.engine.orders import (
     VerifySaid,
     Wait,
     Waited,
+    Way,
 )
 from sidecar.errors import GeorootError, NeedsHelp, Retryable
 from sidecar.web.app import Reported, add_reads
@@ -64,7 +65,7 @@ Route = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Orders(Protocol):
     """What a node does when it is asked to (see `engine.commands`); each may raise GeorootError."""
 
-    async def approve(self, hold: str) -> None:
+    async def approve(self, hold: str, way: Way | None) -> None:
         """What is held goes on."""
 
     async def claim(self, path: bytes) -> Claimed:
@@ -165,7 +166,8 @@ def _plain(order: Callable[[], None]) -> Route:
 
 def _approve(orders: Orders) -> Route:
     async def answer(request: web.Request) -> web.Response:
-        await orders.approve((await _body(request, Approve)).id)
+        asked = await _body(request, Approve)
+        await orders.approve(asked.id, asked.way)
         return _json({})
 
     return answer

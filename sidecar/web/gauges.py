@@ -14,6 +14,11 @@ _OF_NODE: Final[Sequence[tuple[str, str, Callable[[Status], float]]]] = (
     ("problem_paths", "Paths that are not replicated until somebody does something", lambda of: of.problem_count),
     ("warnings", "What somebody should look at, listed by /api/status", lambda of: len(of.warnings)),
     ("conflicts", "Conflicts that are listed", lambda of: of.store.conflicts),
+    (
+        "forgotten_nodes",
+        "Nodes not heard of for `forget_after`, of regions of which no other was",
+        lambda of: of.forgotten,
+    ),
     ("trash_files", "Files and directories in the trash", lambda of: of.store.trash),
     ("trash_bytes", "Size of the trash", lambda of: of.store.trash_bytes),
     ("index_seq", "The number of the newest row", lambda of: of.store.seq),
@@ -50,6 +55,9 @@ def families(status: Status, now: float) -> Iterator[Metric]:
         yield _gauge("watch_limit", "How many directories this user may watch", status.watch.limit)
     if status.store.free_bytes >= 0:
         yield _gauge("volume_free_bytes", "Free space of the volume", status.store.free_bytes)
+    if status.store.complete_since:
+        about = "Of what was deleted before, tombstones were dropped"
+        yield _gauge("complete_since_timestamp_seconds", about, status.store.complete_since)
     if status.scan.age >= 0:
         yield _gauge("last_scan_timestamp_seconds", "When the last full scan ended", now - status.scan.age)
     yield from _peers(status.peers)

@@ -46,7 +46,7 @@ def page(status: Status) -> str:
         title=html.escape(f"georoot {status.region}/{status.node}"),
         summary=html.escape(summary),
         peers=_items([_peer(peer) for peer in status.peers]),
-        holds=_items([f"{hold.why} To let it through: sidecar approve {hold.id}" for hold in status.holds]),
+        holds=_items([f"{hold.why}; {hold.ways_out}" for hold in status.holds]),
         warnings=_items(list(status.warnings)),
         routes="".join(f'<li><a href="{path}">{path}</a>: {html.escape(about)}</li>' for path, about in _ROUTES),
     )

@@ -59,6 +59,7 @@ class Starting:
             holds=(),
             problems=(),
             problem_count=0,
+            forgotten=0,
             scan=ScanStatus(False, -1.0, 0.0, 0, 0, 0),
             watch=WatchStatus(0, limit.value, limit.sysctl, 0, 0, -1.0, options.poll_interval, ""),
             store=StoreStatus(0, 0, 0, 0, 0, 0, 0, 0, self._free_bytes()),

@@ -13,7 +13,7 @@ from tests.support import many
 
 HISTORIES: Final = int(os.environ.get("SIM_HISTORIES") or "20000")
 A_TENTH: Final = 10
-"""There are so many histories for one of deploys, and for one of owned paths."""
+"""There are so many histories for one of deploys, for one of owned paths, and for one of long absences."""
 
 
 def test_all_histories_end_alike_with_nothing_lost_and_every_visitor_meets_whole_releases(
@@ -26,6 +26,6 @@ def test_all_histories_end_alike_with_nothing_lost_and_every_visitor_meets_whole
         histories += ran
         deploys += deployed
     record_property("histories of three nodes", histories)
-    record_property("histories of deploys, and of owned paths", deploys)
+    record_property("histories of deploys, of owned paths, and of long absences", deploys)
     record_property("seconds", round(time.monotonic() - began))
     assert HISTORIES == histories

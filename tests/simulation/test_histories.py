@@ -1,5 +1,6 @@
 """Thousands of short histories of three nodes: local writes, cut links, late and doubled frames, kills, skewed clocks.
-In a third of them indexes are lost and volumes set back, in a third much of what goes is held until it is approved.
+In some of them indexes are lost and volumes set back, in some much of what goes is held until it is approved, in some
+nodes are away for longer than the others remember what was deleted.
 
 Each history is made from a seed and must end with everything as `simcheck.check` says. A failing seed is printed with
 the smallest history that fails in the same way:
@@ -21,6 +22,8 @@ HISTORIES: Final = int(os.environ.get("SIM_HISTORIES", "1500"))
 SEED: Final = os.environ.get("SIM_SEED")
 SEEDS: Final = range(int(SEED), int(SEED) + 1) if SEED else range(HISTORIES)
 PARTS: Final = 10
+AGED: Final = HISTORIES // 10
+"""Histories in which nodes are away for longer than others remember deletions: five times as long as the others."""
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -35,6 +38,13 @@ def test_so_do_two_and_four(nodes: int) -> None:
     for seed in SEEDS[:: 20 if nodes == 2 else 40]:
         why = failure(made(seed, nodes))
         assert not why, f"seed {seed}, {nodes} nodes: {why}"
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_who_was_away_for_long_brings_nothing_back(part: int) -> None:
+    for seed in (SEEDS if SEED else range(AGED))[part::PARTS]:
+        why = failure(histories.aged(seed))
+        assert not why, told(seed, why, histories.aged, "away")
 
 
 def test_a_history_is_the_same_every_time() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from sidecar.core import compare, found, observe, order, paths
+from sidecar.core import ageing, compare, found, observe, order, paths
 from sidecar.core import plan as plans
 from sidecar.core import version as versions
 from sidecar.core.entry import Flag, Kind, Row, Stat, Version
@@ -300,6 +300,29 @@ def sums_are_made_of_paths(broken: pytest.MonkeyPatch) -> None:
     broken.setattr(compare, "sum_of", lambda path, version: real(path, Version()))
 
 
+# -- ageing
+
+
+def tombstones_go_before_everybody_has_them(broken: pytest.MonkeyPatch) -> None:
+    """Ageing: a tombstone is dropped when it is old, whoever has yet to hear of it."""
+    broken.setattr(ageing, "agreed", lambda known, agreements: ageing.Agreement(1 << 62))
+
+
+def what_a_node_brings_back_is_taken(broken: pytest.MonkeyPatch) -> None:
+    """Ageing: what may have been deleted so long ago that nobody knows is like anything else."""
+    broken.setattr(ageing, "judge", lambda row, incoming, complete_since_us: ageing.Lacked.NEW)
+
+
+def what_was_dropped_is_not_remembered(broken: pytest.MonkeyPatch) -> None:
+    """Complete since: a node that has dropped tombstones knows no more that there were some."""
+    broken.setattr(MemoryIndex, "set_complete_since", lambda index, us: None)
+
+
+AGED: Final[tuple[Break, ...]] = (
+    tombstones_go_before_everybody_has_them,
+    what_a_node_brings_back_is_taken,
+    what_was_dropped_is_not_remembered,
+)
 BROKEN: Final[tuple[Break, ...]] = (
     plain_vectors,
     the_last_to_speak_wins,
@@ -376,6 +399,14 @@ def test_a_history_with_holds_finds(break_it: Break, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("break_it", COMPARED, ids=lambda break_it: break_it.__name__)
 def test_a_history_with_wrong_cursors_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     found_by_history(break_it, histories.COMPARED, monkeypatch)
+
+
+@pytest.mark.parametrize("break_it", AGED, ids=lambda break_it: break_it.__name__)
+def test_a_history_with_absences_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_it(monkeypatch)
+    finding = histories.first_failing(Link, range(HISTORIES), histories.aged)
+    assert finding is not None, f"{HISTORIES} histories find nothing wrong"
+    print(f"found by aged history {finding[0]}: {finding[1][:160]}")  # noqa: T201 - what this test is for
 
 
 @pytest.mark.parametrize(("break_it", "scene"), SCENES, ids=lambda each: each.__name__)

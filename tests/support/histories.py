@@ -51,6 +51,12 @@ HELD_BACK: Final = (
 )
 
 
+AGED: Final = (
+    *WEIGHTS,
+    ("absence", 16),
+)
+
+
 def _each(weights: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
     return tuple(what for what, weight in weights for _ in range(weight))
 
@@ -91,6 +97,21 @@ def made(seed: int, nodes: int = NODES) -> History:
     else:
         steps.append(_step(chance, "calm", nodes))
     return History(Setting(skews, grain_ns, limits, kind == COMPARED), tuple(steps))
+
+
+KEEPS: Final = (5.0, 30.0)
+"""Simulated seconds after which tombstones are old, and nodes are forgotten, in `aged` histories."""
+
+
+def aged(seed: int, nodes: int = NODES) -> History:
+    """The history of this seed in which nodes are away for shorter and longer than others remember deletions."""
+    chance = Random(f"aged {seed}")
+    kinds = [what for what in _each(AGED) if what != "clock"]
+    steps = [_step(chance, chance.choice(kinds), nodes) for _ in range(chance.choice((6, 12, 20, 30)))]
+    steps.append(_step(chance, chance.choice(("calm", "calm", "solo")), nodes))
+    skews = tuple(chance.choice((0.0, 0.0, 0.5)) for _ in range(nodes))
+    setting = Setting(skews, chance.choice((0, 4_000_000)), compares=True, keeps_s=KEEPS)
+    return History(setting, tuple(steps))
 
 
 def _step(chance: Random, what: str, nodes: int) -> Step:
@@ -140,17 +161,17 @@ def seeds(kind: int, count: int) -> range:
     return range(kind, count * len(STEPS), len(STEPS))
 
 
-def told(seed: int, why: str) -> str:
+def told(seed: int, why: str, make: Callable[[int], History] = made, name: str = "three_nodes") -> str:
     """What a person needs to see a failure again: the command, and the smallest history that fails in the same way."""
-    small = smaller(made(seed), lambda history: failure(history)[:30] == why[:30])
+    small = smaller(make(seed), lambda history: failure(history)[:30] == why[:30])
     steps = "\n  ".join(str(step) for step in small.steps)
-    again = f"SIM_SEED={seed} .venv/bin/python -m pytest tests/simulation/test_histories.py -k three_nodes"
+    again = f"SIM_SEED={seed} .venv/bin/python -m pytest tests/simulation/test_histories.py -k {name}"
     return f"history {seed}: {why}\n{again}\nthe smallest such history, {small.setting}:\n  {steps}"
 
 
-def first_failing(link: type[Link], seeds: range) -> tuple[int, str] | None:
+def first_failing(link: type[Link], seeds: range, make: Callable[[int], History] = made) -> tuple[int, str] | None:
     """The first seed of `seeds` whose history fails, and how; None if none does."""
     for seed in seeds:
-        if why := failure(made(seed), link):
+        if why := failure(make(seed), link):
             return seed, why
     return None

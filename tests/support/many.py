@@ -43,9 +43,17 @@ def of_owned(seeds: range) -> str:
     return next(filter(None, map(owned.failure, seeds)), "")
 
 
+def of_aged(seeds: range) -> str:
+    """How to see the first history again in which a node was away for long and something goes wrong."""
+    found = histories.first_failing(Link, seeds, histories.aged)
+    return histories.told(*found, histories.aged, "away") if found is not None else ""
+
+
 def of_all(work: tuple[range, range]) -> tuple[int, int, str]:
-    """Histories; then deploys, and histories of owned paths: how many there were of each, and the first failure."""
-    return len(work[0]), len(work[1]), of_histories(work[0]) or of_deploys(work[1]) or of_owned(work[1])
+    """Histories; then deploys, histories of owned paths, and of long absences: how many there were of each, and the
+    first failure."""
+    failure = of_histories(work[0]) or of_deploys(work[1]) or of_owned(work[1]) or of_aged(work[1])
+    return len(work[0]), len(work[1]), failure
 
 
 def run(work: Iterable[tuple[range, range]]) -> Iterator[tuple[int, int, str]]:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from sidecar.core import compare
+from sidecar.core import version as versions
 from sidecar.core.compare import Sums
 from sidecar.core.entry import Flag, Kind, Row, Version
 from sidecar.core.paths import RelPath
 from sidecar.index.node import Run
-from sidecar.index.peers import Peer
+from sidecar.index.peers import Forgotten, Peer
 from tests.support.memory_store import MemoryStore
 
 
@@ -28,9 +29,12 @@ class MemoryIndex(MemoryStore):
         self._draw = draw
         self._runs: list[Run] = []
         self._peers: dict[tuple[str, str], Peer] = {}
+        self._forgotten: dict[tuple[str, str], Forgotten] = {}
         self.epoch = draw()
         self.run = 0
         self.complete_since_us = 0
+        self.forgets = 0
+        """how often a node was forgotten"""
         self.new_index = True
         self.power_lost = False
         self.before = Row(RelPath(b""))
@@ -40,8 +44,10 @@ class MemoryIndex(MemoryStore):
         other = MemoryIndex(self._draw)
         other._rows, other._seq = dict(self._rows), self._seq
         other._runs, other._peers = list(self._runs), dict(self._peers)
+        other._forgotten = dict(self._forgotten)
         other.epoch, other.run = self.epoch, self.run
         other.new_index, other.power_lost = self.new_index, self.power_lost
+        other.complete_since_us, other.forgets = self.complete_since_us, self.forgets
         return other
 
     # -- rows
@@ -87,11 +93,34 @@ class MemoryIndex(MemoryStore):
         return compare.toggled(compare.EMPTY, (_number(row) for row in self._rows.values() if _is_summed(row)))
 
     def summands(self, paths: Iterable[RelPath], since_us: int = 0) -> list[int]:
-        found = (self.get(path) for path in paths)
-        return [_number(row) for row in found if row is not None and _is_summed(row)]
+        found = [row for row in map(self.get, paths) if row is not None and _is_summed(row)]
+        return [_number(row) for row in found if not _is_dead(row) or versions.newest(row.version) >= since_us]
+
+    # -- ageing
+
+    def tombstones_older_than(self, us: int, limit: int, after: tuple[int, int] = (-1, 0)) -> list[Row]:
+        old = [row for row in self._rows.values() if row.stat is None and versions.newest(row.version) < us]
+        keyed = sorted(((versions.newest(row.version), row.seq), row.path) for row in old)
+        return [self._rows[path] for key, path in keyed if key > after][:limit]
+
+    def set_complete_since(self, us: int) -> None:
+        self.complete_since_us = max(us, self.complete_since_us)
+
+    def set_incomplete(self) -> None:
+        self.complete_since_us = 0
+
+    def forget_peer(self, region: str, node: str, now_us: int) -> None:
+        gone = self._peers.pop((region, node))
+        self._forgotten[region, node] = Forgotten(region, node, gone.contact_us, now_us)
+        self.forgets += 1
+
+    def forgotten(self) -> list[Forgotten]:
+        return list(self._forgotten.values())
 
     def dead_summands(self, us: int, limit: int, after: tuple[int, int] = (-1, 0)) -> list[tuple[int, int, int]]:
-        return []  # no tombstone is ever dropped here
+        dead = [row for row in self._rows.values() if us and _is_dead(row) and versions.newest(row.version) < us]
+        keyed = sorted((versions.newest(row.version), row.seq, _number(row)) for row in dead)
+        return [one for one in keyed if one[:2] > after][:limit]
 
     # -- the node
 
@@ -127,13 +156,16 @@ class MemoryIndex(MemoryStore):
         return list(self._peers.values())
 
     def meet(self, region: str, node: str, epoch: int, run: int, seq: int, now_us: int) -> None:
+        self._forgotten.pop((region, node), None)
         old = self._peers.get((region, node))
         cursor = old.cursor if old is not None and old.epoch == epoch else 0
         self._peers[region, node] = Peer(region, node, epoch, run, seq, cursor, now_us, now_us)
 
     def heard(self, region: str, node: str, seq: int, now_us: int) -> None:
-        old = self._peers[region, node]
-        self._peers[region, node] = dataclasses.replace(old, seq=max(old.seq, seq))
+        old = self._peers.get((region, node))
+        if old is None:
+            return
+        self._peers[region, node] = dataclasses.replace(old, seq=max(old.seq, seq), contact_us=now_us)
 
     def ask_anew(self) -> None:
         """Nothing counts as settled of any peer."""
@@ -150,4 +182,8 @@ def _number(row: Row) -> int:
 
 
 def _is_summed(row: Row) -> bool:
-    return not row.flags & (Flag.FOUND | Flag.HELD)
+    return not row.flags & (Flag.FOUND | Flag.HELD | Flag.FORGOTTEN)
+
+
+def _is_dead(row: Row) -> bool:
+    return _is_summed(row) and (row.stat is None or bool(row.flags & Flag.KEPT))

@@ -118,14 +118,33 @@ def _versions_are_those_written(world: Rested) -> None:
         for node in world.nodes:
             row = node.store.get(path)
             heads = {head.dot for head in row.version.heads} if row is not None else set()
-            if heads - alive or alive - heads - gone:
+            dropped = {h.dot for w in here for h in w.after.heads if _may_be_dropped(node, h)}
+            if heads - alive - _beside(world, row, alive) or alive - heads - gone - dropped:
                 raise Wrong(f"{node.name} has the heads {heads} of {path!r}, not {alive}")
             if row is not None:
                 _the_greatest_wins(node, row)
     for node in world.nodes[1:]:
         for row in node.store.rows():
-            if world.nodes[0].store.get(row.path) is None or _version(world.nodes[0], row.path) != row.version:
+            if _version(world.nodes[0], row.path) != row.version and not _is_dropped_by(world.nodes[0], row):
                 raise Wrong(f"{node.name} has another version of {row.path!r} than {world.nodes[0].name}")
+
+
+def _beside(world: Rested, row: Row | None, alive: set[Dot]) -> set[Dot]:
+    """Old writes that came back beside a newer one: a path that was made anew where its tombstone had been dropped, of
+    which a node that was away for long has an old version, lists both."""
+    heads = row.version.heads if row is not None else ()
+    if not any(head.dot in alive and head.kind is not Kind.TOMBSTONE for head in heads):
+        return set()
+    since = max(node.store.complete_since_us for node in world.nodes)
+    return {head.dot for head in heads if head.dot.counter < since}
+
+
+def _may_be_dropped(node: SimNode, head: Head) -> bool:
+    return head.kind is Kind.TOMBSTONE and head.dot.counter < node.store.complete_since_us
+
+
+def _is_dropped_by(node: SimNode, row: Row) -> bool:
+    return node.store.get(row.path) is None and all(_may_be_dropped(node, head) for head in row.version.heads)
 
 
 def _is_nowhere(head: Head, there: set[bytes] | None) -> bool:

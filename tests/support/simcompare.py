@@ -4,10 +4,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar, cast
 
 from sidecar.core import compare
+from sidecar.core.ageing import Agreement
 from sidecar.core.compare import Comparing, Sums
 from sidecar.core.frames import Compare, Compared, Frame, Verdict
 from sidecar.core.outbox import Outbox
-from sidecar.engine.comparing import Way, resting, sums_for
+from sidecar.engine.comparing import Way, is_dead, resting, sums_for
 from sidecar.engine.outbound import sendable
 from sidecar.index.store import Index
 from tests.support.simnode import SimNode
@@ -25,6 +26,8 @@ class Comparer:
     Args:
         ways: both directions between the two nodes, or the one that there is.
         say: sends a frame.
+        since_us: the peer's tombstones are complete since then.
+        agreed: called whenever both have the same sums.
     """
 
     def __init__(
@@ -35,6 +38,8 @@ class Comparer:
         ways: Ways,
         seconds: Callable[[], float],
         say: Callable[[Frame], None],
+        since_us: int,
+        agreed: Callable[[Agreement, int], None],
     ) -> None:
         self._node = node
         self._box = box
@@ -42,6 +47,9 @@ class Comparer:
         self._ways = ways
         self._seconds = seconds
         self._say = say
+        self._since = since_us
+        self._agreed = agreed
+        self._at = 0
         self._asked = 0
         self._waits = False
         state.begin_anew(seconds())
@@ -55,7 +63,10 @@ class Comparer:
             return
         self._asked += 1
         self._waits = True
-        self._say(Compare(compare.digest_of(summed_up(self._node, self._ways())), 0, self._asked))
+        ours = self._node.store.complete_since_us
+        self._at = min(self._node.store.max_seq(), self._box.cursor)
+        mine = summed_up(self._node, self._ways(), max(ours, self._since))
+        self._say(Compare(compare.digest_of(mine), ours, self._asked))
 
     @property
     def _may(self) -> bool:
@@ -67,35 +78,46 @@ class Comparer:
             return
         self._waits = False
         if answer.verdict is Verdict.SAME:
-            self._state.same(self._seconds())
+            self._same(answer.since)
         elif answer.verdict is Verdict.BUSY or not self._may:
             self._state.put_off(self._seconds())
         else:
-            self._differs(compare.checked(answer.sums))
+            self._differs(compare.checked(answer.sums), answer.since)
 
-    def _differs(self, theirs: Sums) -> None:
-        mine = summed_up(self._node, self._ways())
+    def _same(self, since_us: int) -> None:
+        self._state.same(self._seconds())
+        self._agreed(Agreement(self._at, frozenset().union(*(way.left_out for way in self._ways()))), since_us)
+
+    def _differs(self, theirs: Sums, since_us: int) -> None:
+        self._since = since_us
+        self._at = min(self._node.store.max_seq(), self._box.cursor)
+        mine = summed_up(self._node, self._ways(), since_us)
+        if mine == theirs:
+            self._same(since_us)
+            return
         busy = {compare.bucket_of(path) for path in self._box.seqs}
         buckets = self._state.looked(mine, theirs, self._seconds(), busy)
         for row in self._node.store.rows():
-            if compare.bucket_of(row.path) in buckets and sendable(row) and row.path not in self._box.seqs:
+            wanted = compare.bucket_of(row.path) in buckets and not is_dead(row, since_us)
+            if wanted and sendable(row) and row.path not in self._box.seqs:
                 self._box.offer(row)
 
 
 def answer(node: SimNode, asked: Compare, ways: list[Way], now: float) -> Compared:
     """What a peer is told."""
     sending = any(way.box is not None and not resting(way.box, now) for way in ways)
+    since = max(node.store.complete_since_us, asked.complete_since)
     if sending or not node.me.found_done:
-        return Compared(asked.number, Verdict.BUSY, 0)
-    sums = summed_up(node, ways)
+        return Compared(asked.number, Verdict.BUSY, since)
+    sums = summed_up(node, ways, since)
     if compare.digest_of(sums) == asked.digest:
-        return Compared(asked.number, Verdict.SAME, 0)
-    return Compared(asked.number, Verdict.DIFFERENT, 0, sums)
+        return Compared(asked.number, Verdict.SAME, since)
+    return Compared(asked.number, Verdict.DIFFERENT, since, sums)
 
 
-def summed_up(node: SimNode, ways: list[Way]) -> Sums:
+def summed_up(node: SimNode, ways: list[Way], since_us: int) -> Sums:
     """By the engine's own rules; the index in memory has all that they ask for."""
-    sums = _done(sums_for(cast(Index, node.store), ways, 0))
+    sums = _done(sums_for(cast(Index, node.store), ways, since_us))
     assert sums is not None
     return sums
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from sidecar.core import order
 from sidecar.core import version as versions
+from sidecar.core.ageing import Agreement, NodeName
 from sidecar.core.compare import Comparing
 from sidecar.core.entry import Kind, Version
 from sidecar.core.frames import (
@@ -21,6 +22,7 @@ from sidecar.core.frames import (
     How,
     Lane,
     OffersEnd,
+    Outcome,
     Ping,
     Sent,
     Settle,
@@ -70,6 +72,8 @@ class Sender:
         batch_name: str,
         comparing: Comparing,
         other_way: Callable[[], Way | None],
+        since_us: int = 0,
+        agreed: Callable[[Agreement, int], None] = lambda agreement, since_us: None,
     ) -> None:
         self._node = node
         self._said_at = -HEARTBEAT
@@ -91,7 +95,7 @@ class Sender:
         self.content_sent = 0
         self.way = Way(box=self.box)
         self._other_way = other_way
-        self._comparer = Comparer(node, self.box, comparing, self.ways, seconds, self.out.say)
+        self._comparer = Comparer(node, self.box, comparing, self.ways, seconds, self.out.say, since_us, agreed)
 
     def ways(self) -> list[Way]:
         """Both directions between the two nodes, or the one that there is."""
@@ -277,8 +281,14 @@ class Sender:
             return
         assert isinstance(frame, Settle)
         named = {answer.index: answer.outcome for answer in frame.answers}
+        stale: list[tuple[RelPath, int]] = []
         for index, item in enumerate(self.box.flight(frame.lane, frame.number)):
-            self.way.told(item.path, named.get(index, frame.rest))
+            outcome = named.get(index, frame.rest)
+            self.way.told(item.path, outcome)
+            if outcome is Outcome.STALE:
+                stale.append((item.path, item.seq))
+        if stale:
+            self._node.is_stale(self._peer, stale)
         torn = self.box.answered(frame.lane, frame.number, frame.rest, frame.answers, self._seconds())
         self._node.dirty.update(dict.fromkeys(item.path for item in torn))
 
@@ -302,6 +312,7 @@ class Link:
         self.severed = False
         """is that so for good?"""
         self.comparing = Comparing(0.0, due=0.0)
+        self.agreements: dict[NodeName, Agreement | None] = {}
         self.back: Link | None = None
         """the link the other way"""
         self._compared_rows = (0, 0)
@@ -325,9 +336,36 @@ class Link:
         cursor = answer.cursor if answer.seen_epoch == self.one.me.epoch else 0
         name = f"{self.one.name}.{self._connections}"
         self.sender = Sender(
-            self.one, self.other.name, cursor, self._seconds, name, self.comparing, self._way_back_to_sender
+            self.one,
+            self.other.name,
+            cursor,
+            self._seconds,
+            name,
+            self.comparing,
+            self._way_back_to_sender,
+            answer.complete_since,
+            self._agreed,
         )
+        self.agreements[self._name] = None
         self.receiver = Receiver(self.other, hello, self._seconds, self._way_back_from_receiver)
+
+    @property
+    def _name(self) -> NodeName:
+        return NodeName(self.other.name, self.other.name)
+
+    def _agreed(self, agreement: Agreement, since_us: int) -> None:
+        self.agreements[self._name] = agreement
+        self.one.share_complete_since(since_us)
+
+    def connected(self) -> set[NodeName]:
+        """As `engine.ageing.Counterpart`."""
+        back = self.back.receiver if self.back is not None else None
+        return {self._name} if self.sender is not None or back is not None else set()
+
+    def is_on_its_way(self, path: RelPath) -> bool:
+        """As `engine.ageing.Counterpart`."""
+        box = self.sender.box if self.sender is not None else None
+        return box is not None and (not box.loaded or path in box.seqs)
 
     def _way_back_to_sender(self) -> Way | None:
         back = self.back.receiver if self.back is not None else None
@@ -346,6 +384,8 @@ class Link:
     def cut(self) -> None:
         """All that is on the way is lost."""
         self.sender = self.receiver = None
+        if self._name in self.agreements:
+            self.agreements[self._name] = None
 
     def changed(self, changed: Changed, source: str) -> None:
         if self.sender is not None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from sidecar.core import found, observe, paths
 from sidecar.core import version as versions
@@ -20,8 +20,9 @@ from sidecar.core.intent import Intent
 from sidecar.core.links import Resolver
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.core.ports import InUse, Surprise, Unreachable
-from sidecar.engine import turn
+from sidecar.engine import forgotten, turn
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.ageing import Ageing
 from sidecar.engine.identity import Identity
 from sidecar.engine.land import Lander
 from sidecar.engine.nowhere import Nowhere
@@ -36,6 +37,9 @@ from tests.support.memory_disk import MADE, Contents, Crash, MemoryDisk, digest_
 from tests.support.memory_index import MemoryIndex
 from tests.support.simholds import Limits, Notes, SimHolds
 from tests.support.simwriters import HALF, Facts, Writers
+
+if TYPE_CHECKING:
+    from tests.support.simlink import Link
 
 EPOCH_NS: Final = 1_764_000_000_000_000_000
 MODES: Final = (0o644, 0o600)
@@ -126,6 +130,10 @@ class SimNode(Writers):
         self._asks = asks
         self._limits = limits
         self._notes = Notes()
+        self.links: list[Link] = []
+        """those to the others"""
+        self.keeps = (0.0, 0.0)
+        """after how many seconds tombstones are old, and nodes are forgotten; 0: never"""
         super().__init__(MemoryDisk(self.now_ns, grain_ns), everybodys)
         self.store = MemoryIndex(draw)
         self.intents: dict[RelPath, Intent] = {}
@@ -201,6 +209,18 @@ class SimNode(Writers):
         self.offers = Finding(self.name, self._peers)
         self.nowhere = Nowhere(self.replica, self.name, tuple(self._peers), lambda: self._now_ns() / 1e9)
         self.dirty = {}
+        for link in self.links:
+            link.agreements.clear()
+        keep, forget = self.keeps
+        self._ageing = Ageing(
+            index,
+            self.links,
+            self._peers,
+            keep=keep,
+            forget=forget,
+            now_us=self.now_us,
+            monotonic=lambda: self._now_ns() / 1e9,
+        )
         self.recover()
         self._doubt()
         self.scan()
@@ -236,7 +256,40 @@ class SimNode(Writers):
             last=self.offers.last(region),
             given=self._given,
             waits=self.offers.wait,
+            complete_since=lambda: self.store.complete_since_us,
         )
+
+    # -- ageing
+
+    def is_stale(self, region: str, rows: Iterable[tuple[RelPath, int]]) -> None:
+        """As `engine.forgotten`: a peer lacks these rows, and may have deleted them."""
+        with self.transaction():
+            count = sum(forgotten.mark(self.replica, path, seq) for path, seq in rows)
+        if count:
+            self.holds.forgotten(region, count)
+
+    def decide_forgotten(self, *, trash: bool) -> None:
+        """As `engine.forgotten`: a person wants it deleted everywhere, or sent as new."""
+        self.mend()
+        there = sorted((row.path for row in self.store.flagged(Flag.FORGOTTEN)), key=paths.depth, reverse=trash)
+        for path in there:
+            self.look_first([path])
+            with self.transaction():
+                if not trash:
+                    forgotten.renew(self.replica, self.absorber, path)
+                for entry in forgotten.deletions(self.replica, [path]) if trash else ():
+                    self._note(path, None)
+                    forgotten.asked(self.lander("")).land(entry, None, {})
+        self.holds.look_again()
+
+    def share_complete_since(self, us: int) -> None:
+        """As `engine.node`."""
+        self.store.set_complete_since(min(us, self.now_us() - round(self.keeps[0] * 1e6)))
+
+    def age(self) -> None:
+        """A round of it, if tombstones age at all."""
+        if self.keeps[0]:
+            _finished(self._ageing.round())
 
     def reject(self, kind: HoldKind) -> None:
         """As `engine.commands`: what the peers did is not done here, what a scan missed comes back."""
@@ -269,19 +322,22 @@ class SimNode(Writers):
     def _tell(self, changed: Changed) -> None:
         before = self.store.before
         was_found = bool(before.flags & Flag.FOUND)
-        is_dated = was_found and any(head.dot.run == self.replica.dots.run for head in changed.row.version.heads)
-        if changed.local or is_dated:
+        was_forgotten = bool(before.flags & Flag.FORGOTTEN)
+        is_ours = (was_found or was_forgotten) and any(
+            h.dot.run == self.replica.dots.run for h in changed.row.version.heads
+        )
+        if changed.local or is_ours:
             self._pending.append(
                 Written(changed.row.path, before.version, changed.row.version, was_found, self._now_ns())
             )
-            self._must_be_ours(changed.row, self._pending[-1])
+            self._must_be_ours(changed.row, self._pending[-1], anybodys=was_found or was_forgotten)
         self._told(self, changed, self._source)
 
-    def _must_be_ours(self, row: Row, written: Written) -> None:
-        """No echo: what a version of ours says was written here, by a local writer; what was found, or wins because
-        what a peer did was rejected, by anybody's."""
+    def _must_be_ours(self, row: Row, written: Written, *, anybodys: bool) -> None:
+        """No echo: what a version of ours says was written here, by a local writer; what was found, is sent as new, or
+        wins because what a peer did was rejected, by anybody's."""
         rejected = any(hold.rejected for hold in self.holds.active.values())
-        facts = self.everybodys if written.found or rejected else self.facts
+        facts = self.everybodys if anybodys or rejected else self.facts
         for head in row.version.heads:
             if head.dot not in written.dots or head.dot.run != self.replica.dots.run or head.kind is Kind.DIR:
                 continue
@@ -424,6 +480,7 @@ class SimNode(Writers):
                         self.store.put(found.forgotten(row))
                     case Left.REMOVE:
                         self.store.remove(row.path)
+                        self.store.set_incomplete()
         return bereft
 
     def _ask_anew(self) -> None:

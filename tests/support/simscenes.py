@@ -75,6 +75,21 @@ def purge(world: "World", node: SimNode, chance: Random) -> None:
     world.calm(chance)
 
 
+def absence(world: "World", node: SimNode, chance: Random) -> None:
+    """A node is cut off, for shorter or longer than others wait for it; everybody writes on, and what is old goes."""
+    world.go_on(chance.choice((0, 10, 20)), chance)
+    for _ in range(chance.randrange(1, 4)):
+        for one in world.nodes:
+            if one.disk.files and chance.random() < 0.4:
+                one.delete(chance.choice(sorted(one.disk.files)))
+            elif chance.random() < 0.7:
+                world.local(one, chance)
+            world.absorb(one, chance)
+        world.others_go_on(node, chance.randrange(1, 12), chance)
+        world.pass_time(chance.choice((0.0, 8.0, 40.0, 40.0)))
+    world.others_go_on(node, chance.choice((2, 8, 16)), chance)
+
+
 def _files(node: SimNode) -> int:
     return sum(inode.kind is not Kind.DIR for path, inode in node.disk.files.items() if not excluded(path, False))
 

@@ -14,6 +14,7 @@ from sidecar.core.compare import Comparing
 from sidecar.core.entry import Kind
 from sidecar.core.paths import RelPath
 from sidecar.engine.replica import Changed
+from sidecar.engine.status import HoldKind
 from tests.support import simscenes
 from tests.support.memory_disk import Crash
 from tests.support.simcheck import check, difference
@@ -69,6 +70,8 @@ class Setting:
     compares: bool = False
     star: bool = False
     """does each know the first alone, which knows all?"""
+    keeps_s: tuple[float, float] = (0.0, 0.0)
+    """after how long tombstones are old, and nodes are forgotten; 0: never"""
 
 
 class World:
@@ -130,8 +133,14 @@ class World:
             "clock": self._clock,
             "unmount": partial(simscenes.unmount, self),
             "purge": partial(simscenes.purge, self),
+            "absence": partial(simscenes.absence, self),
         }
         self.links += [link(a, b, self.seconds) for a in self.nodes for b in self.nodes if knows(a.name, b.name)]
+        for node in self.nodes:
+            node.links += [link for link in self.links if link.one is node]
+            if setting.keeps_s[0]:
+                node.keeps = setting.keeps_s
+                node.start()
         for made in self.links:
             made.failed = partial(self._cut_all, made.other)
             made.back = next(link for link in self.links if (link.one, link.other) == (made.other, made.one))
@@ -411,7 +420,11 @@ class World:
         """A person lets go on what is held, or takes it back; how much was held."""
         held = list(node.holds.active) if node.name not in self.down else []
         for kind in held:
-            if self._obliging or chance.random() < 0.6:
+            if kind is HoldKind.FORGOTTEN:
+                if not any(one.store.forgets for one in self.nodes):
+                    raise Wrong(f"{node.name} holds what was not known elsewhere, and nobody was away for long")
+                node.decide_forgotten(trash=not self._obliging and chance.random() < 0.6)
+            elif self._obliging or chance.random() < 0.6:
                 node.holds.approve(kind)
             else:
                 node.reject(kind)
@@ -441,6 +454,16 @@ class World:
         unsettled = {f"{link.one.name}>{link.other.name}": _unsettled(link) for link in self.links if not link.idle}
         raise Wrong(f"no rest after {ROUNDS} rounds: {unsettled}")
 
+    def others_go_on(self, without: SimNode, rounds: int, chance: Random) -> None:
+        """So many rounds of all but this node."""
+        for link in self.links:
+            link.dead = without in (link.one, link.other)
+            if link.dead:
+                link.cut()
+        self.go_on(rounds, chance)
+        for link in self.links:
+            link.dead = False
+
     def go_on(self, rounds: int, chance: Random) -> None:
         """Everything up, and so many rounds, at rest or not."""
         for node in self.nodes:
@@ -455,6 +478,7 @@ class World:
         for node in self.nodes:
             node.holds.look_again()
             node.mark_racy()
+            node.age()
             if node.dirty:
                 busy = True
                 self.absorb(node, chance)

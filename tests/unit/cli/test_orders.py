@@ -50,6 +50,8 @@ def asked(run_dir: Path, sidecar: Sidecar, orders: FakeOrders) -> Asker:
     ("line", "order"),
     [
         ("approve scan", ("approve", "scan")),
+        ("approve forgotten --trash", ("approve", "forgotten", "trash")),
+        ("approve --offer forgotten", ("approve", "forgotten", "offer")),
         ("assert", ("assert", b"")),
         ("assert dir/page", ("assert", b"dir/page")),
         ("reject scan", ("reject", "scan")),

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from sidecar.cli import ask
-from sidecar.engine.status import NodeState, PathProblem, Status
+from sidecar.engine.status import HoldStatus, NodeState, PathProblem, Status
 from sidecar.errors import EnvironmentFault
 from sidecar.web.server import serve
 from tests.unit.cli.conftest import Ran, Sidecar
@@ -110,6 +110,16 @@ async def test_a_person_sees_what_is_held_and_what_to_type(asked: Asker) -> None
         "  62 paths, most of the web root, were gone at a scan (5 min ago)",
         "    to let it through: sidecar approve scan; not to: sidecar reject scan",
     ] == lines[-3:]
+
+
+async def test_a_person_sees_what_may_be_done_with_what_a_region_does_not_know_any_more(asked: Asker) -> None:
+    old = HoldStatus("forgotten", "7 paths are not there", 7, 300.0)
+    lines = (await asked(but(holds=(old,)))).out.splitlines()
+    assert (
+        "    to delete them, into the trash: sidecar approve forgotten --trash; "
+        "to send them as new: sidecar approve forgotten --offer" == lines[-1]
+    )
+    assert any(line.endswith("10 tombstones, all of what was deleted since 2025-11-24T16:00:00Z") for line in lines)
 
 
 async def test_elsewhere_than_on_a_terminal_nothing_is_wrapped_or_coloured(

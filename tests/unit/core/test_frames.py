@@ -77,7 +77,7 @@ def test_a_frame_comes_back_as_it_was_sent(frame: Frame) -> None:
     [
         ("SMALL LARGE OFFER", Lane),
         ("NONE STAGED FROM LOSER", How),
-        ("APPLIED KNOWN HELD REFUSED TORN AGAIN WANT BUSY EXCLUDED", Outcome),
+        ("APPLIED KNOWN HELD REFUSED TORN AGAIN WANT BUSY EXCLUDED STALE", Outcome),
         ("NONE HELD FOUND EXCLUDED", Mark),
         ("SAME DIFFERENT BUSY", Verdict),
         ("TOMBSTONE FILE DIR SYMLINK", Kind),
@@ -101,7 +101,8 @@ def test_every_outcome_is_settled_or_comes_again() -> None:
         pytest.param(("ping", 1, 2, "three"), id="a field of another type"),
         pytest.param(("gone", "a", b"h"), id="a text where bytes are due"),
         pytest.param(("sent", 9, 1, 0), id="a lane that nobody has"),
-        pytest.param(("settle", 0, 1, 99, ()), id="an outcome that nobody has"),
+        pytest.param(("settle", 0, 1, 256, ()), id="an outcome that no version has"),
+        pytest.param(("settle", 0, 1, -1, ()), id="an outcome below all"),
         pytest.param(
             ("batch", 0, 1, "", 0, ((b"a", ((), (((1, 1), 9),))),)), id="an entry with a kind that nobody has"
         ),
@@ -156,3 +157,9 @@ def test_a_batch_holds_so_many_entries_and_no_more() -> None:
     assert most == frames.decode(frames.encode(most))
     with pytest.raises(ProtocolViolation, match="length <= 20000"):
         frames.decode(frames.encode(Batch(Lane.SMALL, 1, "", 0, (entry,) * (MAX_ENTRIES + 1))))
+
+
+def test_what_a_later_version_answers_is_taken_as_refused() -> None:
+    frame = frames.decode(msgspec.msgpack.encode(("settle", 0, 1, 200, ((0, 201, b"", "later"), (1, 0)))))
+    answers = (Answer(0, Outcome.REFUSED, hint="later"), Answer(1, Outcome.APPLIED))
+    assert Settle(Lane.SMALL, 1, Outcome.REFUSED, answers) == frame

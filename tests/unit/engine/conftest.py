@@ -36,6 +36,8 @@ def options(volume: Path) -> Options:
         compare_interval=60,
         trash_keep=3600,
         trash_max=1 << 30,
+        tombstone_keep=30 * 86_400,
+        forget_after=90 * 86_400,
         hold_deletions=25,
         hold_changes=10_000,
         links_outside=False,

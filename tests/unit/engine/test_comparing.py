@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sidecar.core import compare
+from sidecar.core.ageing import Agreement
 from sidecar.core.compare import Comparing, Sums
 from sidecar.core.entry import NO_FLAGS, Dot, Flag, Head, Kind, Row, Stat, Version
 from sidecar.core.frames import (
@@ -162,8 +163,11 @@ class Side:
         self.state = Comparing(60.0, due=0.0)
         self.box = idle()
         self.metrics = Metrics()
+        self.ways: list[Way] = []
+        self.agreed: list[tuple[Agreement, int]] = []
         self.comparer = Comparer(
-            identity(index), HELLO, self.box, self.state, self.metrics, ways=list, asking=peer, offer=self._offer  # type: ignore[arg-type]
+            identity(index), HELLO, self.box, self.state, self.metrics, ways=lambda: self.ways,
+            asking=peer, offer=self._offer, agreed=lambda *told: self.agreed.append(told),  # type: ignore[arg-type]
         )  # fmt: skip
 
     def _offer(self, of: Row) -> bool:
@@ -235,7 +239,7 @@ async def test_that_nothing_is_compared_because_too_much_is_left_out_is_said(sid
     link = SimpleNamespace(
         peer=SimpleNamespace(region="ams"), comparing=side.state, delivery=SimpleNamespace(problem="")
     )
-    node = SimpleNamespace(me=SimpleNamespace(clock_off_us={}))
+    node = SimpleNamespace(me=SimpleNamespace(clock_off_us={}), index=side.index)
     reporter: Any = Reporter
     told = reporter(node, SimpleNamespace(links={"ams": link}), None, "beside")
     (warning,) = told._of_the_peers()
@@ -366,3 +370,34 @@ async def test_a_look_lists_so_many_and_counts_the_rest(opened: Opened) -> None:
     assert (1000, 234) == (len(told.paths), told.more)
     with pytest.raises(ProtocolViolation):
         await seen(opened(), lambda path, is_dir: False, Look((0,), ((RelPath(b"../x"), 1, False),)))
+
+
+async def test_what_a_peer_has_dropped_is_no_difference_and_both_agree(side: Side, peer: Peer) -> None:
+    there, dead, held = row("there", 500), row("dead", 99, Kind.TOMBSTONE), row("held", 500)
+    for one in (there, dead, held):
+        side.index.put(one)
+    peer.index.put(there)
+    side.box.offers_loaded(side.index.max_seq())
+    side.ways = [Way()]
+    side.ways[0].told(held.path, Outcome.HELD)
+    await side.comparer.look()
+    assert [(Agreement(3, frozenset((held.path,))), 100)] == side.agreed
+    assert (1, 0) == (side.counted("same"), side.counted("different"))
+
+
+async def test_who_differs_agrees_on_nothing(side: Side, peer: Peer) -> None:
+    side.index.put(row("page", 500))
+    for _ in range(3):
+        await side.comparer.look()
+    assert [] == side.agreed
+
+
+async def test_a_deleted_directory_that_stays_here_alone_is_as_old_as_its_tombstone_elsewhere(opened: Opened) -> None:
+    index, there = opened(), row("page", 500)
+    index.put(there)
+    gone = row("d", 99, Kind.TOMBSTONE)
+    index.put(Row(gone.path, gone.version, Stat(Kind.DIR, 0, 1, 0o755, 7, 1), flags=Flag.KEPT))
+    assert sums(there) == await sums_for(index, [], 100)
+    assert sums(there, gone) == await sums_for(index, [], 99)
+    stays = index.get(gone.path)
+    assert stays is not None and comparing.is_dead(stays, 100) and not comparing.is_dead(there, 1000)

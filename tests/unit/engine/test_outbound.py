@@ -33,6 +33,8 @@ def test_why_a_peer_has_not_got_paths_is_remembered_of_so_many_and_so_long(
         comparing=Comparing(60.0, 60.0),
         other_way=lambda _: None,
         nowhere=nothing,
+        agreed=lambda *_: None,
+        stale=lambda _: None,
     )
     box = link.box = Outbox(0, 1 << 20)
     for number in range(25):

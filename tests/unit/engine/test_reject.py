@@ -25,8 +25,10 @@ def test_what_is_missing_is_forgotten_and_offered_again(start: Starter) -> None:
     for name in ("dir/gone", "alone"):
         (root / name).unlink()
     gone = [RelPath(b"dir"), RelPath(b"alone"), RelPath(b"never")]
+    node.index.set_complete_since(70)
     assert 2 == asyncio.run(forget_missing(node.index, node.replica, gone))
     assert {b"dir", b"dir/there", b"other"} == {row.path for row in node.index.beneath(RelPath(b""))}
+    assert 0 == node.index.complete_since_us, "what comes back, however old, is not taken for deleted"
     peer = node.index.peer("ams", "ams")
     assert peer is not None and 0 == peer.cursor
     node.index.set_cursor("ams", "ams", 5, 70)

@@ -8,7 +8,7 @@ from sidecar.core.paths import RelPath
 from sidecar.core.ports import Keep
 from sidecar.index import kept, rows
 from sidecar.index.kept import Conflict, Trashed
-from sidecar.index.peers import MAX_NODES, Peer
+from sidecar.index.peers import MAX_NODES, Forgotten, Peer
 from sidecar.index.store import Index
 from tests.unit.index.conformance import row, version
 from tests.unit.index.conftest import Opener
@@ -38,11 +38,25 @@ def test_a_mark_finds_every_row_that_has_it_among_others(index: Index) -> None:
     assert 1 == len(index.racy(limit=1))
 
 
+def test_rows_with_a_mark_come_in_pages_while_they_lose_it(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "PAGE", 3)
+    for number in range(20):
+        index.put(marked(b"%d" % number, Flag.FORGOTTEN | (Flag.RACY if number % 3 else Flag(0))))
+        index.put(marked(b"other-%d" % number, Flag.HELD))
+    seen: list[bytes] = []
+    for found in index.each_flagged(Flag.FORGOTTEN):
+        seen.append(found.path)
+        index.put_stat(Row(found.path, found.version, found.stat, found.hash, found.seq))
+    assert sorted(b"%d" % number for number in range(20)) == sorted(seen)
+    assert 0 == index.count_flagged(Flag.FORGOTTEN)
+
+
 def test_tombstones_are_told_by_age_oldest_first(index: Index) -> None:
     for path, counter, ino in ((b"young", 300, None), (b"old", 200, None), (b"older", 100, None), (b"live", 50, 7)):
         index.put(row(path, counter, ino))
     assert [b"older", b"old"] == [found.path for found in index.tombstones_older_than(300, 9)]
     assert [b"older"] == [found.path for found in index.tombstones_older_than(300, 1)]
+    assert [b"old"] == [found.path for found in index.tombstones_older_than(300, 1, (100, 3))]
 
 
 def test_a_deleted_directory_that_is_kept_here_is_no_tombstone_to_drop(index: Index) -> None:
@@ -83,10 +97,11 @@ def test_rows_written_counts_every_write_and_nothing_else(index: Index) -> None:
         (rows._CHILDREN, 1),
         (rows._LIVE_CHILDREN, 1),
         (rows._BENEATH, 4),
-        (rows._OLD_TOMBSTONES, 2),
+        (rows._OLD_TOMBSTONES, 4),
         (rows._PUT_STAT, 9),
         (rows._REMOVE, 2),
         (rows._select("WHERE flags IN (1, 3) AND flags <> 0"), 0),
+        (rows._MARKED, 3),
         (kept._WITH_HASH, 1),
         (kept._OF_PATH, 1),
         (kept._OLDEST, 1),
@@ -111,6 +126,11 @@ def test_a_peer_is_remembered_by_region_and_node(opened: Opener) -> None:
     again = opened()
     assert [Peer("ams", "ams-0", 1, 2, 3, 0, 10, 10), Peer("ams", "ams-1", 4, 5, 6, 0, 11, 11)] == again.peers()
     assert again.peer("ams", "ams-2") is None
+    again.forget_peer("ams", "ams-0", 12)
+    assert ["ams-1"] == [peer.node for peer in again.peers()]
+    assert [Forgotten("ams", "ams-0", 10, 12)] == again.forgotten()
+    again.meet("ams", "ams-0", epoch=1, run=2, seq=3, now_us=13)
+    assert [] == again.forgotten()
 
 
 def test_of_one_region_only_the_nodes_that_spoke_last_are_remembered(index: Index) -> None:
@@ -122,6 +142,27 @@ def test_of_one_region_only_the_nodes_that_spoke_last_are_remembered(index: Inde
     assert ["ams-00", *(f"ams-{n}" for n in range(2 * MAX_NODES + 1, 3 * MAX_NODES)), "fra"] == there
     index.meet("ams", "set-back", epoch=1, run=2, seq=3, now_us=1)
     assert index.peer("ams", "set-back") is not None, "whoever speaks is remembered, whatever the clock says"
+
+
+def test_the_latest_hundred_of_the_forgotten_are_remembered(index: Index) -> None:
+    for number in range(103):
+        index.meet("ams", f"ams-{number}", epoch=1, run=2, seq=3, now_us=number)
+        index.forget_peer("ams", f"ams-{number}", 200 + number)
+    assert list(range(3, 103)) == sorted(one.contact_us for one in index.forgotten())
+
+
+def test_what_is_known_of_deletions_begins_later_and_later_until_rows_leave_without_one(index: Index) -> None:
+    index.set_scope("all")
+    for us, known in ((5, 5), (3, 5), (8, 8)):
+        index.set_complete_since(us)
+        assert known == index.complete_since_us
+    index.set_scope("all")
+    assert 8 == index.complete_since_us
+    index.set_scope("not *.log")
+    assert 0 == index.complete_since_us
+    index.set_complete_since(9)
+    index.set_incomplete()
+    assert 0 == index.complete_since_us
 
 
 def test_a_new_run_of_a_peer_keeps_what_was_settled(index: Index) -> None:

@@ -25,6 +25,7 @@ from sidecar.engine.orders import (
     Verified,
     VerifyProgress,
     Waited,
+    Way,
 )
 from sidecar.engine.status import (
     HoldStatus,
@@ -89,6 +90,7 @@ WELL: Final = Status(
     holds=(),
     problems=(),
     problem_count=0,
+    forgotten=0,
     scan=ScanStatus(running=False, age=41.0, took=0.8, paths=1293, differing=7, special=0),
     watch=WatchStatus(
         directories=56,
@@ -110,6 +112,7 @@ WELL: Final = Status(
         trash_bytes=4_404_019,
         conflicts=1,
         free_bytes=21 << 30,
+        complete_since=1_764_000_000.0,
     ),
     peers=(AMS,),
 )
@@ -176,8 +179,8 @@ class FakeOrders:
         if self.problem is not None:
             raise self.problem
 
-    async def approve(self, hold: str) -> None:
-        self._note("approve", hold)
+    async def approve(self, hold: str, way: Way | None) -> None:
+        self._note("approve", hold, *([way.value] if way is not None else []))
 
     async def claim(self, path: bytes) -> Claimed:
         self._note("assert", path)

@@ -82,6 +82,7 @@ def b64(path: bytes) -> str:
     ("route", "body", "asked"),
     [
         ("approve", {"id": "scan"}, ("approve", "scan")),
+        ("approve", {"id": "forgotten", "way": "offer"}, ("approve", "forgotten", "offer")),
         ("assert", {}, ("assert", b"")),
         ("assert", {"path": b64(b"a/b")}, ("assert", b"a/b")),
         ("reject", {"id": "scan"}, ("reject", "scan")),
@@ -150,6 +151,7 @@ async def test_a_large_losing_version_comes_whole_and_no_descriptor_stays_open(s
         ("POST", "/api/approve", {"id": 1}, "Expected `str`"),
         ("POST", "/api/approve", {"id": "x" * 65}, "length <= 64"),
         ("POST", "/api/approve", {"id": "scan", "force": True}, "unknown field `force`"),
+        ("POST", "/api/approve", {"id": "forgotten", "way": "either"}, "Invalid enum value 'either'"),
         ("POST", "/api/wait", {"within": 86_401}, "<= 86400"),
         ("POST", "/api/wait", {"within": -1}, ">= 0"),
         ("POST", "/api/wait", {"regions": ["x"] * 101}, "length <= 100"),
