@@ -12,7 +12,7 @@ from typing import Final
 
 from sidecar.core import observe
 from sidecar.core import version as versions
-from sidecar.core.entry import NEVER, Dot, Flag, Head, Kind, Row, Version, marked
+from sidecar.core.entry import APART, NEVER, Dot, Flag, Head, Kind, Row, Version, marked
 
 DOUBT_NS: Final = 600_000_000_000
 """What was changed so shortly before the last change of all may have been torn by a power loss with its size and times
@@ -138,7 +138,7 @@ def left(row: Row) -> Left:
 
 def rewritten(row: Row, dot: Dot) -> Row:
     """What lies at a found or held row as a write over its version."""
-    return observe.written(row, row.stat, row.hash, dot, row.flags & ~(Flag.FOUND | Flag.HELD))
+    return observe.written(row, row.stat, row.hash, dot, row.flags & ~APART)
 
 
 def doubted(row: Row, newest_ns: int) -> bool:

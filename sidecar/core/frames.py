@@ -223,12 +223,14 @@ class Compare(msgspec.Struct, frozen=True, array_like=True, tag="compare"):
 
 
 class Compared(msgspec.Struct, frozen=True, array_like=True, tag="compared"):
-    """The answer: `sums` if they are different, made without tombstones older than `since` (µs since 1970)."""
+    """The answer: `sums` if they are different, made without tombstones older than `since` (µs since 1970). `apart`:
+    some rows are found, held or forgotten, and in no sum."""
 
     number: Natural
     verdict: Verdict
     since: Natural
     sums: Sums = b""
+    apart: bool = False
 
 
 class Mark(enum.IntEnum):
@@ -241,6 +243,8 @@ class Mark(enum.IntEnum):
     """what lies there is not what its row says: it was found so after a power loss, or is damaged"""
     EXCLUDED = 3
     """it never replicates this path"""
+    FORGOTTEN = 4
+    """the other may have deleted it so long ago that it does not know any more: it waits for a person"""
 
 
 class Look(msgspec.Struct, frozen=True, array_like=True, tag="look"):

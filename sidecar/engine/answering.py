@@ -8,7 +8,7 @@ from typing import Final
 
 from sidecar.core import compare, observe, paths
 from sidecar.core import version as versions
-from sidecar.core.entry import Dot, Flag, Head, Kind, Row, marked
+from sidecar.core.entry import APART, Dot, Flag, Head, Kind, Row, marked
 from sidecar.core.frames import Check, Checked, Compare, Compared, Frame, Look, Mark, Question, Seen, Shows, Verdict
 from sidecar.core.ignore import Excluded, within_excluded
 from sidecar.engine.checksum import Checking, Checksum
@@ -33,12 +33,14 @@ def shown(row: Row) -> Shows:
     best = versions.winner(row.version)
     if best is not None and best.kind is Kind.TOMBSTONE:
         best = None
+    if marked(row.flags, Flag.FORGOTTEN):
+        return Shows(row.path, best, Mark.FORGOTTEN)
     return Shows(row.path, best, Mark.HELD if marked(row.flags, Flag.HELD) else Mark.NONE)
 
 
 def summand(row: Row) -> int:
     """The number of a row for a look: 0 if it differs in any case."""
-    return 0 if row.flags & (Flag.FOUND | Flag.HELD) else compare.sum_of(row.path, row.version)
+    return 0 if marked(row.flags, APART) else compare.sum_of(row.path, row.version)
 
 
 class Answerer:
@@ -100,8 +102,11 @@ class Answerer:
         if sums is None:
             return Compared(frame.number, Verdict.BUSY, since)
         if compare.digest_of(sums) == frame.digest:
-            return Compared(frame.number, Verdict.SAME, since)
-        return Compared(frame.number, Verdict.DIFFERENT, since, sums)
+            return Compared(frame.number, Verdict.SAME, since, apart=self._apart())
+        return Compared(frame.number, Verdict.DIFFERENT, since, sums, self._apart())
+
+    def _apart(self) -> bool:
+        return bool(self._me.index.flagged(APART, 1))
 
     async def _check(self) -> None:
         while True:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from sidecar.core import observe, paths
-from sidecar.core.entry import NO_FLAGS, Flag, Kind, Row, marked
+from sidecar.core.entry import APART, NO_FLAGS, Flag, Kind, Row, marked
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.core.ports import InUse, Surprise, Unreachable
 from sidecar.engine.absorb import Absorber
@@ -90,7 +90,7 @@ class Assertion:
         if row.stat is None or not self._is_there(row):
             return row.stat is None
         dot = self._replica.dots.on(row.version)
-        after = observe.written(row, row.stat, row.hash, dot, row.flags & ~(Flag.FOUND | Flag.HELD))
+        after = observe.written(row, row.stat, row.hash, dot, row.flags & ~APART)
         self._replica.commit(after, local=True, content=False)
         return True
 

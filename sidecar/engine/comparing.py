@@ -97,7 +97,8 @@ class Comparer:
         ways: this direction of the link and the other one, if there is one.
         asking: asks the peer.
         offer: offers a row anew; False: it is on its way already, or is not sent.
-        agreed: called whenever both sides have the same sums, with when the later of them dropped tombstones (µs).
+        agreed: called whenever both sides have the same sums and the peer's are of all its rows, with when the later of
+            them dropped tombstones (µs).
     """
 
     def __init__(
@@ -146,11 +147,11 @@ class Comparer:
         told = await self._asking.ask(question, Compared)
         match told.verdict:
             case Verdict.SAME:
-                self._same(told.since)
+                self._same(told)
             case Verdict.BUSY:
                 self._put_off()
             case Verdict.DIFFERENT:
-                await self._differs(compare.checked(told.sums), told.since)
+                await self._differs(compare.checked(told.sums), told)
 
     async def _sums(self, since: int) -> Sums | None:
         if not self._me.found_done or not resting(self._box, time.monotonic()):
@@ -158,23 +159,25 @@ class Comparer:
         self._at = min(self._me.index.max_seq(), self._box.cursor)
         return await sums_for(self._me.index, self._ways(), since)
 
-    def _same(self, since: int) -> None:
+    def _same(self, told: Compared) -> None:
         self._state.same(time.monotonic())
         self._metrics.compared(self._peer.region, "same")
-        self._agreed(Agreement(self._at, frozenset().union(*(way.left_out for way in self._ways()))), since)
+        if not told.apart:  # what it holds may be what we have deleted: that is in no sum
+            left_out = frozenset[RelPath]().union(*(way.left_out for way in self._ways()))
+            self._agreed(Agreement(self._at, left_out), told.since)
 
     def _put_off(self) -> None:
         self._state.put_off(time.monotonic())
         self._metrics.compared(self._peer.region, "too much left out" if self._state.hindered else "put off")
 
-    async def _differs(self, theirs: Sums, since: int) -> None:
-        self._since = since
+    async def _differs(self, theirs: Sums, told: Compared) -> None:
+        self._since = since = told.since
         mine = await self._sums(since)
         if mine is None:
             self._put_off()
             return
         if mine == theirs:  # but for tombstones that it has dropped since it said hello
-            self._same(since)
+            self._same(told)
             return
         second = self._state.is_second
         busy = {compare.bucket_of(path) for path in self._box.seqs}

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from sidecar.core import ignore
+from sidecar.core import ageing, ignore
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind
 from sidecar.core.frames import Frame, Hello
@@ -327,8 +327,11 @@ class Node:
 
     def share_complete_since(self, us: int) -> None:
         """A node with the same index has dropped tombstones up to then (µs since 1970): what is as old and not here may
-        have been deleted. Not more than this node would drop itself: no peer makes it hold what is young."""
-        self.index.set_complete_since(min(us, now_us() - round(self.options.tombstone_keep * 1e6)))
+        have been deleted. Not more than this node would drop itself: no peer makes it hold what is young, or was
+        written by a node that is away."""
+        contacts = (peer.contact_us for peer in self.index.peers())
+        own = ageing.before_us(now_us(), round(self.options.tombstone_keep * 1e6), contacts)
+        self.index.set_complete_since(min(us, own))
 
     def _told(self, changed: Changed) -> None:
         self.metrics.row_written(local=changed.local)

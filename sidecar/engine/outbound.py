@@ -11,7 +11,7 @@ from sidecar.core import order
 from sidecar.core import version as versions
 from sidecar.core.ageing import Agreement
 from sidecar.core.compare import Comparing
-from sidecar.core.entry import Flag, Row, marked
+from sidecar.core.entry import APART, Row, marked
 from sidecar.core.frames import (
     Answer,
     Batch,
@@ -61,7 +61,6 @@ MAX_HINT: Final = 1000
 """Characters of why."""
 LINGER: Final = 1.0
 """Seconds until a row that was learned from one peer is offered to the others: mostly they have heard of it by then."""
-_SILENT: Final = Flag.FOUND | Flag.HELD | Flag.FORGOTTEN
 
 
 class Outbound:
@@ -459,4 +458,4 @@ class Outbound:
 
 def sendable(row: Row) -> bool:
     """Of what was only found, or is held, nobody hears."""
-    return versions.winner(row.version) is not None and not marked(row.flags, _SILENT)
+    return versions.winner(row.version) is not None and not marked(row.flags, APART)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from sidecar.core import compare
-from sidecar.core.entry import Flag, Head, Kind
+from sidecar.core.entry import APART, Head, Kind
 from sidecar.core.frames import Check, Checked, Compare, Compared, Look, Mark, Seen, Shows, Verdict
 from sidecar.core.ignore import within_excluded
 from sidecar.core.paths import RelPath
@@ -150,7 +150,7 @@ class _Region:
             raise Retryable("too many paths are held or excluded there: see `sidecar status`")
         pairs = zip(compare.numbers_of(mine), compare.numbers_of(compare.checked(told.sums)), strict=True)
         odd = {path for way in ways for path in way.left_out}
-        odd |= {row.path for row in index.flagged(Flag.FOUND | Flag.HELD)}
+        odd |= {row.path for row in index.flagged(APART)}
         return {n for n, (here, there) in enumerate(pairs) if here != there} | {compare.bucket_of(path) for path in odd}
 
     async def _look(self, outbound: Outbound, buckets: tuple[int, ...]) -> Differences:
@@ -176,7 +176,11 @@ class _Region:
 
 
 def _why(here: Shows, there: Shows) -> str:
-    said = {Mark.HELD: "a newer version is held {}", Mark.FOUND: "found {}: damaged, or not what was written"}
+    said = {
+        Mark.HELD: "a newer version is held {}",
+        Mark.FOUND: "found {}: damaged, or not what was written",
+        Mark.FORGOTTEN: "held {} as forgotten",
+    }
     marks = ((here.mark, "here"), (there.mark, "there"))
     return ", ".join(said[mark].format(where) for mark, where in marks if mark in said)
 

@@ -6,8 +6,10 @@ from typing import Any, Final, TypeVar, cast
 from sidecar.core import compare
 from sidecar.core.ageing import Agreement
 from sidecar.core.compare import Comparing, Sums
+from sidecar.core.entry import APART
 from sidecar.core.frames import Compare, Compared, Frame, Verdict
 from sidecar.core.outbox import Outbox
+from sidecar.core.paths import RelPath
 from sidecar.engine.comparing import Way, is_dead, resting, sums_for
 from sidecar.engine.outbound import sendable
 from sidecar.index.store import Index
@@ -78,22 +80,24 @@ class Comparer:
             return
         self._waits = False
         if answer.verdict is Verdict.SAME:
-            self._same(answer.since)
+            self._same(answer)
         elif answer.verdict is Verdict.BUSY or not self._may:
             self._state.put_off(self._seconds())
         else:
-            self._differs(compare.checked(answer.sums), answer.since)
+            self._differs(compare.checked(answer.sums), answer)
 
-    def _same(self, since_us: int) -> None:
+    def _same(self, answer: Compared) -> None:
         self._state.same(self._seconds())
-        self._agreed(Agreement(self._at, frozenset().union(*(way.left_out for way in self._ways()))), since_us)
+        if not answer.apart:
+            left_out = frozenset[RelPath]().union(*(way.left_out for way in self._ways()))
+            self._agreed(Agreement(self._at, left_out), answer.since)
 
-    def _differs(self, theirs: Sums, since_us: int) -> None:
-        self._since = since_us
+    def _differs(self, theirs: Sums, answer: Compared) -> None:
+        self._since = since_us = answer.since
         self._at = min(self._node.store.max_seq(), self._box.cursor)
         mine = summed_up(self._node, self._ways(), since_us)
         if mine == theirs:
-            self._same(since_us)
+            self._same(answer)
             return
         busy = {compare.bucket_of(path) for path in self._box.seqs}
         buckets = self._state.looked(mine, theirs, self._seconds(), busy)
@@ -109,10 +113,10 @@ def answer(node: SimNode, asked: Compare, ways: list[Way], now: float) -> Compar
     since = max(node.store.complete_since_us, asked.complete_since)
     if sending or not node.me.found_done:
         return Compared(asked.number, Verdict.BUSY, since)
-    sums = summed_up(node, ways, since)
+    sums, apart = summed_up(node, ways, since), any(row.flags & APART for row in node.store.rows())
     if compare.digest_of(sums) == asked.digest:
-        return Compared(asked.number, Verdict.SAME, since)
-    return Compared(asked.number, Verdict.DIFFERENT, since, sums)
+        return Compared(asked.number, Verdict.SAME, since, apart=apart)
+    return Compared(asked.number, Verdict.DIFFERENT, since, sums, apart)
 
 
 def summed_up(node: SimNode, ways: list[Way], since_us: int) -> Sums:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from sidecar.core import found, observe, paths
+from sidecar.core import ageing, found, observe, paths
 from sidecar.core import version as versions
 from sidecar.core.entry import Dot, Flag, Head, Kind, Row, Stat, Version
 from sidecar.core.found import Left
@@ -284,7 +284,8 @@ class SimNode(Writers):
 
     def share_complete_since(self, us: int) -> None:
         """As `engine.node`."""
-        self.store.set_complete_since(min(us, self.now_us() - round(self.keeps[0] * 1e6)))
+        contacts = (peer.contact_us for peer in self.store.peers())
+        self.store.set_complete_since(min(us, ageing.before_us(self.now_us(), round(self.keeps[0] * 1e6), contacts)))
 
     def age(self) -> None:
         """A round of it, if tombstones age at all."""

@@ -78,7 +78,7 @@ def test_a_frame_comes_back_as_it_was_sent(frame: Frame) -> None:
         ("SMALL LARGE OFFER", Lane),
         ("NONE STAGED FROM LOSER", How),
         ("APPLIED KNOWN HELD REFUSED TORN AGAIN WANT BUSY EXCLUDED STALE", Outcome),
-        ("NONE HELD FOUND EXCLUDED", Mark),
+        ("NONE HELD FOUND EXCLUDED FORGOTTEN", Mark),
         ("SAME DIFFERENT BUSY", Verdict),
         ("TOMBSTONE FILE DIR SYMLINK", Kind),
     ],

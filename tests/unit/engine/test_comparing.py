@@ -141,6 +141,7 @@ class Peer:
     def __init__(self, index: Index) -> None:
         self.index = index
         self.busy = False
+        self.apart = False
         self.questions: list[Question] = []
 
     async def ask(self, question: Question, _shape: type[Answered]) -> Answered:
@@ -150,8 +151,8 @@ class Peer:
         if self.busy:
             return Compared(0, Verdict.BUSY, 0)
         if compare.digest_of(theirs) == question.digest:
-            return Compared(0, Verdict.SAME, 0)
-        return Compared(0, Verdict.DIFFERENT, 100, theirs)
+            return Compared(0, Verdict.SAME, 0, apart=self.apart)
+        return Compared(0, Verdict.DIFFERENT, 100, theirs, self.apart)
 
 
 class Side:
@@ -383,6 +384,19 @@ async def test_what_a_peer_has_dropped_is_no_difference_and_both_agree(side: Sid
     await side.comparer.look()
     assert [(Agreement(3, frozenset((held.path,))), 100)] == side.agreed
     assert (1, 0) == (side.counted("same"), side.counted("different"))
+
+
+@pytest.mark.parametrize("dead", [False, True])
+async def test_who_holds_something_agrees_on_nothing_for_it_is_in_no_sum(side: Side, peer: Peer, dead: bool) -> None:
+    peer.apart = True
+    there = row("there", 500)
+    side.index.put(there)
+    if dead:
+        side.index.put(row("dead", 99, Kind.TOMBSTONE))
+    peer.index.put(there)
+    side.box.offers_loaded(side.index.max_seq())
+    await side.comparer.look()
+    assert (1, []) == (side.counted("same"), side.agreed)
 
 
 async def test_who_differs_agrees_on_nothing(side: Side, peer: Peer) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.core import found
 from sidecar.core import version as versions
-from sidecar.core.entry import Dot, Flag, Head, Kind, Row, Version
-from sidecar.core.frames import Entry, Outcome
+from sidecar.core.entry import Dot, Flag, Head, Kind, Row, Version, marked
+from sidecar.core.frames import Compare, Compared, Entry, Frame, Mark, Outcome
 from sidecar.core.paths import RelPath
+from sidecar.engine.answering import shown, summand
 from sidecar.engine.commands import Commands
 from sidecar.engine.links import Links
 from sidecar.engine.node import Node
@@ -154,3 +156,35 @@ def test_what_another_node_has_dropped_is_taken_over_as_far_as_it_is_old_here_to
     node.share_complete_since(1 << 62)
     month_ago = node.me.now_us() - 30 * 86_400_000_000
     assert month_ago - 60_000_000 < node.index.complete_since_us <= month_ago
+
+
+def test_it_is_not_taken_over_for_what_a_node_may_write_that_is_away(start: Starter) -> None:
+    node, day_us = start(), 86_400_000_000
+    node.index.meet("fra", "fra", 1, 1, 1, node.me.now_us() - 40 * day_us)
+    node.share_complete_since(1 << 62)
+    assert node.index.complete_since_us <= node.me.now_us() - 70 * day_us
+
+
+def test_what_is_held_differs_for_whoever_verifies_and_for_whoever_may_have_deleted_it(start: Starter) -> None:
+    node = held(start)
+    row = node.index.flagged(Flag.FORGOTTEN)[0]
+    assert (Mark.FORGOTTEN, 0) == (shown(row).mark, summand(row))
+    node.me.found_done = True
+    node.me.found_done = True
+
+    async def ask() -> Frame:
+        said: asyncio.Queue[Frame] = asyncio.Queue()
+        answerer = node.answerer(list, said.put_nowait)
+        running = asyncio.create_task(answerer.run())
+        answerer.asked(Compare(b"", 0))
+        answer = await said.get()
+        running.cancel()
+        return answer
+
+    answer = asyncio.run(ask())
+    assert isinstance(answer, Compared) and answer.apart
+
+
+def test_what_is_asserted_or_written_over_is_held_no_more(start: Starter) -> None:
+    row = held(start).index.flagged(Flag.FORGOTTEN)[0]
+    assert not marked(found.rewritten(row, Dot(1 << 40, 9)).flags, Flag.FORGOTTEN)
