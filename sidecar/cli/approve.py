@@ -10,14 +10,15 @@ from sidecar.engine.orders import Approve, Reject, Rejected, Way
 @click.command
 @ask.run_dir_option
 @click.argument("hold", metavar="ID")
-@click.option(
-    "--trash", "way", flag_value=Way.TRASH.value, help="Of `forgotten`: delete it everywhere, into the trash."
-)
-@click.option("--offer", "way", flag_value=Way.OFFER.value, help="Of `forgotten`: send it everywhere as new.")
-def approve(run_dir: str, hold: str, way: str | None) -> None:
+@click.option("--trash", is_flag=True, help="Of `forgotten`: delete it everywhere, into the trash.")
+@click.option("--offer", is_flag=True, help="Of `forgotten`: send it everywhere as new.")
+def approve(run_dir: str, hold: str, trash: bool, offer: bool) -> None:
     """Let through what is held under ID, as `status` names it: scan, changes, trash or assert. Or decide on
     `forgotten`, what is here and may have been deleted elsewhere, so long ago that nobody knows any more."""
-    ask.post(run_dir, "/api/approve", Approve(hold, Way(way) if way is not None else None), ask.SLOW)
+    if trash and offer:
+        raise click.UsageError("--trash or --offer, not both")
+    way = Way.TRASH if trash else Way.OFFER if offer else None
+    ask.post(run_dir, "/api/approve", Approve(hold, way), ask.SLOW)
     say(f"approved: {plain(hold)}")
 
 

@@ -93,6 +93,17 @@ def may_go(row: Row, before_us: int, agreement: Agreement) -> bool:
     return dead and old and row.seq <= agreement.seq and row.path not in agreement.without
 
 
+def scope_of(exclude: Iterable[str], served_at: str, *, links_outside: bool) -> str:
+    """What is replicated, in lines that `widens` compares."""
+    lines = [f"not {pattern}" for pattern in exclude]
+    return "\n".join([*lines, *(() if links_outside else ("not links outside",)), f"served at {served_at}"])
+
+
+def widens(before: str, after: str) -> bool:
+    """Is something replicated now that was not? Of that peers bring rows of any age."""
+    return not set(before.split("\n")) <= set(after.split("\n"))
+
+
 def is_absent(contact_us: int, now_us: int, forget_us: int) -> bool:
     """Was a node not heard of for so long that nobody waits for it any more?"""
     return now_us - contact_us > forget_us

@@ -84,7 +84,7 @@ class Node:
         self._lost: list[Callable[[], None]] = []
         self._source = ""
         self.excluded = ignore.excluder(options.exclude)
-        index.set_scope(f"{options.exclude} {options.links_outside} {options.served_at}")
+        index.set_scope(ageing.scope_of(options.exclude, options.served_at, links_outside=options.links_outside))
         self.resolver = Resolver(self._link_at, options.served_at.encode())
         self.me = Identity(options.region, options.node, options.image, rsync, index, self.resolver, now_us)
         self.durability = Durability(self._flush)

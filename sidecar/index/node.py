@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Final
 
+from sidecar.core.ageing import widens
 from sidecar.index.database import Database, Node, Table
 from sidecar.index.faults import IndexDamaged
 
@@ -91,9 +92,10 @@ class NodeTable(Table):
             self._change(complete_since_us=0)
 
     def set_scope(self, scope: str) -> None:
-        """What is replicated, in a line. Other paths than before may be so, of which peers bring rows of any age."""
-        if scope != self._db.node.scope:
-            self._change(scope=scope, complete_since_us=0)
+        """What is replicated, as `core.ageing.scope_of` says. Of what was not before, peers bring rows of any age."""
+        before = self._db.node
+        if scope != before.scope:
+            self._change(scope=scope, complete_since_us=0 if widens(before.scope, scope) else before.complete_since_us)
 
     def set_last_counter(self, counter: int) -> None:
         """A dot with this counter was given."""

@@ -97,6 +97,7 @@ async def test_a_command_line_is_one_order(asked: Asker, orders: FakeOrders, lin
         "wait --timeout soon",
         "conflicts show",
         "conflicts lose page",
+        "approve forgotten --trash --offer",
         "trash --limit 0",
         "trash --limit 1001",
         "restore",

@@ -141,3 +141,21 @@ def test_what_a_node_writes_while_it_is_away_is_younger_than_what_is_dropped(
 @given(st.integers(0, 1000), st.integers(0, 1000), st.integers(1, 100))
 def test_a_node_is_absent_when_it_was_not_heard_of_for_longer(contact: int, now: int, forget: int) -> None:
     assert ageing.is_absent(contact, now, forget) is (now > contact + forget)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wider"),
+    [
+        ((("a",), "", False), (("a", "b"), "", False), False),
+        ((("a", "b"), "", False), (("a",), "", False), True),
+        ((("a",), "", True), (("a",), "", False), False),
+        ((("a",), "", False), (("a",), "", True), True),
+        ((("a",), "/htdocs", False), (("a",), "/www", False), True),
+        ((("b", "a"), "", False), (("a", "b"), "", False), False),
+    ],
+)
+def test_what_was_never_replicated_may_be_of_any_age(
+    before: tuple[tuple[str, ...], str, bool], after: tuple[tuple[str, ...], str, bool], wider: bool
+) -> None:
+    was, now = (ageing.scope_of(exclude, at, links_outside=outside) for exclude, at, outside in (before, after))
+    assert wider is ageing.widens(was, now)
