@@ -101,7 +101,7 @@ def _directory_is_live(box: Outbox, path: RelPath) -> bool:
     writer said of it, a mode, would be the older of two."""
     for above in box.unsettled_above(path):
         waiting, flown = box.live.get(above), box.ahead.get(above)
-        if waiting is not None and waiting.kind is Kind.DIR and not waiting.busy:
+        if waiting is not None and waiting.kind is Kind.DIR and not waiting.busy and not waiting.want:
             return True
         if flown is not None and flown[1] is Kind.DIR:
             return True

@@ -66,6 +66,7 @@ class Absorber:
         gone = [path for path, kind in kinds if kind is Kind.TOMBSTONE]
         for path in sorted(gone, key=paths.depth, reverse=True):
             self._tried(path, troubles, looked)
+        self._gone = ()  # it holds for this order alone
         return troubles
 
     def _kind(self, path: RelPath, troubles: dict[RelPath, Trouble]) -> Kind | None:

@@ -60,7 +60,7 @@ MAX_STAGING: Final = 256
 SLICE: Final = 128
 """Entries landed in one go, before others have their turn."""
 UNWRITTEN: Final = (IndexFull, IndexBusy, DiskFull, NoSpace, ReadOnly)
-"""What ends no link: it is asked for, or noted, again later."""
+"""What a note of what a peer says may fail with; it is made with a later frame."""
 NO_SPACE: Final = "no space left on the volume: rsync could not write here"
 """Why a file did not arrive, if the disk is the reason: it is asked for again when there may be space, not at once."""
 
@@ -277,31 +277,20 @@ class Inbound:
         leaving = replaced.moving(tombstones, batch.entries, together)
         lander = self._landing.lander(self._region)
         for indexes in replaced.slices(len(batch.entries), SLICE, together):
-            part, told = batch.entries[indexes.start : indexes.stop], list[Answer]()
-            try:
-                async with self._landing.copied(part, leaving):
-                    await self._landing.in_order([entry.path for entry in part])
-                    with self._landing.slice(self._region, part, staged, leaving):
-                        for index, done in landed(
-                            lander, batch.entries, indexes, together, order.holds, staged, leaving
-                        ):
-                            told.append(self._answer(index, batch.entries[index].path, done, full))
-                            if told[-1].outcome not in SETTLED:
-                                order.broke(batch.number)
-            except UNWRITTEN as error:
-                answers += self._put_off(batch, indexes.start, f"not applied yet: {error}")
-                order.broke(batch.number)
-                break
-            answers += told
+            part = batch.entries[indexes.start : indexes.stop]
+            # what cannot be written cuts the link: what is in flight leans on it, and all comes again in order
+            async with self._landing.copied(part, leaving):
+                await self._landing.in_order([entry.path for entry in part])
+                with self._landing.slice(self._region, part, staged, leaving):
+                    for index, done in landed(lander, batch.entries, indexes, together, order.holds, staged, leaving):
+                        answer = self._answer(index, batch.entries[index].path, done, full)
+                        answers.append(answer)
+                        if answer.outcome not in SETTLED:
+                            order.broke(batch.number)
             if indexes.stop < len(batch.entries):
                 await asyncio.sleep(0)
         self._metrics.batch_landed(self._region, batch.lane, answers)
         return answers
-
-    def _put_off(self, batch: Batch, start: int, why: str) -> list[Answer]:
-        """The transaction of a slice was taken back: nothing of it, or after it, is done; the link lives."""
-        rest = range(start, len(batch.entries))
-        return [self._answer(i, batch.entries[i].path, Landed(Outcome.BUSY, hint=why), full=False) for i in rest]
 
     def _answer(self, index: int, path: RelPath, done: Landed, full: bool) -> Answer:
         if done.outcome is Outcome.AGAIN:

@@ -39,7 +39,11 @@ def landed(
 
     def one(at: int) -> Landed:
         entry = entries[at]
-        return lander.land(entry, _file(entry, staged), leaving) if holds(entry.leans) else AGAIN
+        if not holds(entry.leans):
+            return AGAIN
+        old = leaving.get(RelPath(entry.name)) if entry.how is How.FROM else None
+        # what a rename would end may have to wait by now: then its content is copied
+        return lander.land(entry, _file(entry, staged), leaving if old is None or holds(old.leans) else {})
 
     for at in part:
         if at in later:

@@ -139,8 +139,8 @@ def _is_there(trash: Tree, directory: RelPath) -> bool:
             return True
         with trash.directory(directory):
             return True
-    except (FileNotFoundError, Missing):
-        return False
+    except (OSError, Missing):
+        return False  # making it says what is wrong
 
 
 def _keeping_errors_of(path: RelPath, from_fd: int, old: bytes, to_fd: int, new: bytes) -> None:

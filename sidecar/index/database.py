@@ -64,6 +64,8 @@ class Database:
         self.known: dict[bytes, Any] = {}
         self.inodes: dict[int, dict[Any, None]] = {}
         self.trash: tuple[int, int] | None = None
+        self._doom: GeorootError | None = None
+        """what a statement failed with that was put off: what is remembered of it is wrong, so nothing is committed"""
         self._queued: dict[str, tuple[str, list[Sequence[Any]]]] = {}
 
     def run(self, sql: str, arguments: Sequence[Any] = ()) -> int:
@@ -96,7 +98,11 @@ class Database:
         """Run what was put off."""
         self.inodes.clear()
         while self._queued:
-            self._many(*self._queued.pop(next(iter(self._queued))))
+            try:
+                self._many(*self._queued.pop(next(iter(self._queued))))
+            except GeorootError as error:
+                self._doom = error if self._depth else None
+                raise
 
     def _many(self, sql: str, arguments: Sequence[Sequence[Any]]) -> None:
         try:
@@ -140,7 +146,7 @@ class Database:
         self._depth += 1
         try:
             yield
-            self.run(f"RELEASE s{depth}" if depth else "COMMIT")
+            self.run(f"RELEASE s{depth}" if depth else self._commit())
         except BaseException:
             self.seq, self.written, self.node, self.counts = before
             self._queued.clear()
@@ -153,8 +159,15 @@ class Database:
             raise
         finally:
             self._depth = depth
+            self._doom = self._doom if depth else None
         if not depth:
             self._committed()
+
+    def _commit(self) -> str:
+        self.flush()
+        if self._doom is not None:
+            raise self._doom
+        return "COMMIT"
 
     def after_commit(self, work: Callable[[], None]) -> None:
         """Do `work` when what is written now is committed; never, if it is undone. At once outside a transaction."""

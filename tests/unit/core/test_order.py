@@ -117,6 +117,15 @@ def test_what_is_offered_waits_while_its_directory_goes_live() -> None:
     assert ["a/f"] == sender.offers()
 
 
+def test_what_is_offered_does_not_wait_for_the_bytes_of_a_version_that_lost_to_its_directory() -> None:
+    sender = Sender()
+    sender.dir("a")
+    sender.small()
+    sender.told(Answer(0, Outcome.WANT, bytes(16)))  # the directory is there: a file lost to it
+    sender.offer("a/f", file(1))
+    assert ["a/f"] == sender.offers()
+
+
 def test_a_symlink_that_leads_to_what_waits_for_its_directory_waits_too() -> None:
     sender = Sender()
     sender.offer("a/link", symlink(1, target="page"))

@@ -301,21 +301,24 @@ def said_over(node: Node, *said: Frame) -> list[Frame]:
 
 
 @pytest.mark.parametrize("error", FULL[:2])
-def test_what_lands_while_the_index_cannot_be_written_is_put_off_and_ends_no_link(
+def test_what_cannot_be_written_cuts_the_link_and_lands_over_the_next(
     start: Starter, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
+    """Answered by itself, what comes after it would land: a link to a release, a file in a directory."""
     node = start()
-    heads = [Head(Dot(3, 9), Kind.DIR, mode=0o755), Head(Dot(4, 9), Kind.DIR, mode=0o755)]
-    entries = [Entry(RelPath(b"d%d" % n), Version(((9, 4),), (head,))) for n, head in enumerate(heads)]
+    heads = {b"": Head(Dot(3, 9), Kind.DIR, mode=0o700), b"/e": Head(Dot(4, 9), Kind.DIR, mode=0o755)}
+    above, within = (Entry(RelPath(b"d" + leaf), Version(((9, 4),), (head,))) for leaf, head in heads.items())
+    batches = [Batch(Lane.SMALL, n, "", 0, (entry,)) for n, entry in ((1, above), (2, within))]
     broken = Broken(node.index.intend, error)
     monkeypatch.setattr(node.index, "intend", broken)
-    for broken.broken, outcome, there in ((True, Outcome.BUSY, set()), (False, Outcome.APPLIED, {"d0", "d1"})):
-        frames = said_over(node, Batch(Lane.SMALL, 1, "", 0, tuple(entries)))
-        (settle,) = [frame for frame in frames if isinstance(frame, Settle)]
-        assert outcome is settle.rest
-        assert ([f"not applied yet: {error}"] * 2 if broken.broken else []) == [one.hint for one in settle.answers]
-        assert there == {path.name for path in Path(node.root.path).iterdir()}
-        assert len(node.troubles) == (2 if broken.broken else 0)
+    link = inbound(node, [encode(HELLO), *map(encode, batches)])
+    settled_by(link, lambda: broken.failed)
+    assert error is ended(link)
+    assert [] == list(Path(node.root.path).iterdir())
+    broken.broken = False
+    frames = said_over(node, *batches)
+    assert [Outcome.APPLIED] * 2 == [frame.rest for frame in frames if isinstance(frame, Settle)]
+    assert 0o700 == (Path(node.root.path) / "d").stat().st_mode & 0o777
 
 
 @pytest.mark.parametrize("error", FULL[:2])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from sidecar.core import replaced
@@ -340,3 +341,35 @@ def test_path_by_path_decides_where_something_lives(start: Starter) -> None:
     filled(node)
     *dead, link = change_of_kind(node)
     assert Whole(node.landing.lander("ams"), link, dead[1:]).land(None) is None
+
+
+def test_what_a_rename_would_end_stays_where_a_symlink_before_it_could_not_go(start: Starter) -> None:
+    """`current` led to what was in the old release, and was to go first; the file of the new one is a copy then."""
+    node = start()
+    for name in ("rel1", "rel2"):
+        html(node, name.encode()).mkdir()
+    html(node, b"rel1/data").write_bytes(b"x")
+    os.symlink("rel1", html(node, b"current"))
+    seen(node)
+    old, new, current = (RelPath(path) for path in (b"rel1/data", b"rel2/data", b"current"))
+    row = node.replica.row(old)
+    best = versions.winner(row.version)
+    assert best is not None
+    moved = versions.write(
+        node.replica.row(new).version, msgspec.structs.replace(best, dot=Dot(best.dot.counter + 1, PEER))
+    )
+    dead = entry(node, old, Kind.TOMBSTONE)
+    entries = (
+        msgspec.structs.replace(entry(node, current, Kind.SYMLINK, b"rel2"), leans=1),
+        Entry(new, moved, How.FROM, old),
+        msgspec.structs.replace(dead, leans=2),
+    )
+    lander, made = node.landing.lander("ams"), dict[RelPath, Outcome]()
+    waits = {1}
+    with node.landing.slice("ams", entries, {}, {old: entries[2]}):
+        for at, done in landed(lander, entries, range(3), {}, lambda leans: leans not in waits, {}, {old: entries[2]}):
+            made[entries[at].path] = done.outcome
+            if done.outcome is Outcome.AGAIN:
+                waits.add(2)
+    assert {current: Outcome.AGAIN, new: Outcome.APPLIED, old: Outcome.AGAIN} == made
+    assert [b"x"] * 2 == [html(node, path).read_bytes() for path in (b"current/data", new)]

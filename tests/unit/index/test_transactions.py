@@ -15,7 +15,7 @@ from sidecar.core.entry import Kind, Stat
 from sidecar.core.intent import Intent
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.core.ports import Keep
-from sidecar.errors import Retryable
+from sidecar.errors import GeorootError, Retryable
 from sidecar.index.faults import IndexBusy, IndexFull, IndexUnread, translated
 from sidecar.index.store import Index
 from tests.unit.index.conformance import row, version
@@ -239,3 +239,22 @@ def test_kill_at_any_moment_leaves_whole_transactions(opened: Opener, path: Path
     number = index.max_seq() // ROWS
     assert number >= committed >= when
     whole(index, number)
+
+
+def test_a_statement_that_was_put_off_and_failed_undoes_all_even_if_somebody_goes_on(index: Index) -> None:
+    before = index.put(row(b"before"))
+
+    def goes_on() -> None:
+        with index.transaction():
+            index.put(row(b"page"))
+            index._db._connection.execute("PRAGMA query_only = 1")
+            with suppress(GeorootError):
+                index.since(0, 10)
+            index._db._connection.execute("PRAGMA query_only = 0")
+
+    with pytest.raises(GeorootError):
+        goes_on()
+    assert ([before], 1, 1) == (index.since(0, 10), index.live_count(), index.max_seq())
+    assert index.get(RelPath(b"page")) is None
+    index.put(row(b"page"))
+    assert 2 == index.live_count()
