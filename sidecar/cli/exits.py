@@ -30,7 +30,7 @@ CODES: Final[Mapping[int, str]] = {
     WRONG: "a setting or an argument is wrong",
     FAULT: "what it stands on is not as it must be: a key, a port, the volume, no sidecar to ask",
     UNSENT: "stopped before everything pending was sent",
-    HELD: "a path is held or refused (`wait`, `sync`): somebody has to approve or reject it, or to mend what it says",
+    HELD: "a path is held, refused or not readable (`wait`, `sync`): approve or reject it, or mend what it says",
     UNREACHED: "a region is not reached (`sync`, `verify`); the others are in sync, or identical",
     DIFFERENT: "the regions differ, or a file is damaged (`verify`)",
     DEFECT: "a defect: please report it",

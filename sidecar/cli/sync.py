@@ -19,7 +19,8 @@ def sync(run_dir: str, once: bool, dry_run: bool, timeout: float) -> int:
     """Scan, send and receive until this node and every region have everything of each other.
 
     Where a sidecar runs here, it is asked to; else one runs for as long as that takes, and logs warnings alone. A
-    region that is away for 20 s is not waited for: exit 6 says so, and which. Exit 5: all that is missing is held.
+    region that is away for 20 s is not waited for: exit 6 says so, and which. Exit 5: all that is missing is
+    held, refused or cannot be read.
 
     A dry run lists what each region has not confirmed. Without a running sidecar it first takes up what has changed
     here in its index, and asks each region how far it is; nothing is sent, received, or changed in a web root.

@@ -15,7 +15,8 @@ from sidecar.engine.orders import Wait, Waited
 def wait(run_dir: str, timeout: float, regions: tuple[str, ...]) -> int:
     """Return when everything that was written before is in every REGION (none named: in all), or exit 1.
 
-    Exit 5: everything is there but for paths that are held or refused, here or there; it says which and how to go on.
+    Exit 5: everything is there but for paths that are held or refused, here or there, or cannot be read here; it says
+    which and how to go on. What was refused before a restart of the sidecar is known after the next comparison.
     It counts as being there when it is durable there. A file that is still open for writing is not written yet.
     """
     raw = ask.post(run_dir, "/api/wait", Wait(regions, timeout), timeout + ask.LIMIT)

@@ -3,13 +3,14 @@
 import asyncio
 import heapq
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sidecar.core import version as versions
-from sidecar.core.entry import Kind, Stat
+from sidecar.core.entry import Flag, Kind, Stat
 from sidecar.core.paths import RelPath, shown
+from sidecar.core.ports import Unreachable
 from sidecar.engine import restore
-from sidecar.engine.decisions import LOOK, Decisions, path_in_root, until
+from sidecar.engine.decisions import FORGOTTEN_HINT, LOOK, Decisions, path_in_root, until
 from sidecar.engine.heartbeat import SILENCE
 from sidecar.engine.links import Link
 from sidecar.engine.orders import (
@@ -61,9 +62,13 @@ class Commands(Decisions):
         try:
             seq = await asyncio.wait_for(self._written(), within)
         except TimeoutError:
-            return Waited(self._behind(links, seq))
+            return Waited(self._behind(links, seq, {}))
+        before = self._node.watching.unsent()
         while True:
-            behind = self._behind(links, seq)
+            unsent = {path: why for path, why in self._node.watching.unsent().items() if path in before}
+            if len(unsent) < len(before):  # what could be read since has a row by now
+                before, seq = unsent, self._node.index.max_seq()
+            behind = self._behind(links, seq, unsent)
             if not behind or time.monotonic() > until:
                 return Waited(behind)
             await asyncio.sleep(LOOK)
@@ -92,7 +97,7 @@ class Commands(Decisions):
         return Synced(tuple(one for one in each if one is not None))
 
     def _not_synced(self, settling: Settling, link: Link, seq: int) -> Behind | None:
-        region, behind = link.peer.region, self._one_behind(link, seq)
+        region, behind = link.peer.region, self._one_behind(link, seq, self._node.watching.unsent())
         if not settling.reached(link):
             why = behind.why if behind is not None and not behind.held else "it does not connect to this node"
             return Behind(region, why, unreached=True)
@@ -125,13 +130,13 @@ class Commands(Decisions):
         await ask_all(self._node.me, self._links, min(within, REACH))
         return await pending(self._node, self._links)
 
-    def _behind(self, links: Iterable[Link], seq: int) -> tuple[Behind, ...]:
-        return tuple(behind for link in links if (behind := self._one_behind(link, seq)) is not None)
+    def _behind(self, links: Iterable[Link], seq: int, unsent: Mapping[RelPath, Unreachable]) -> tuple[Behind, ...]:
+        return tuple(behind for link in links if (behind := self._one_behind(link, seq, unsent)) is not None)
 
-    def _one_behind(self, link: Link, seq: int) -> Behind | None:
+    def _one_behind(self, link: Link, seq: int, unsent: Mapping[RelPath, Unreachable]) -> Behind | None:
         if why := self._why_behind(link, seq):
             return Behind(link.peer.region, why)
-        held = self._why_held(link)
+        held = self._why_held(link, unsent)
         return Behind(link.peer.region, held, held=True) if held else None
 
     def _why_behind(self, link: Link, seq: int) -> str:
@@ -149,11 +154,17 @@ class Commands(Decisions):
             return f"{len(outbound.box.seqs)} paths are not confirmed"
         return ""
 
-    def _why_held(self, link: Link) -> str:
-        """What the peer holds or refuses, or nobody hears because it is held here; "" if nothing."""
-        scan = self._node.holds.active.get(HoldKind.SCAN)
+    def _why_held(self, link: Link, unsent: Mapping[RelPath, Unreachable]) -> str:
+        """What the peer holds or refuses, or nobody hears because it is held here or is `unsent`; "" if nothing."""
+        active = self._node.holds.active
+        scan, forgotten = active.get(HoldKind.SCAN), active.get(HoldKind.FORGOTTEN)
         if scan is not None:
             return f"{scan.paths} paths that are gone here are held as `scan`: `sidecar approve scan` or `reject scan`"
+        # a local write may have ended it for the last path a moment ago
+        if forgotten is not None and (rows := self._node.index.flagged(Flag.FORGOTTEN, 1)):
+            return f"held as `forgotten`, {shown(rows[0].path)} among it: {forgotten.why}; {FORGOTTEN_HINT}"
+        for path, why in unsent.items():
+            return f"{len(unsent)} paths are not sent, {shown(path)} among them: {why.why}; {why.hint}"
         problems = link.outbound.problems if link.outbound is not None else {}
         for path, hint in problems.items():
             return f"{len(problems)} paths are not applied there, {shown(path)} among them: {hint}"

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Final
 
 import structlog
@@ -144,7 +144,8 @@ class Finds:
         """The rest of it: returns when all is taken up."""
         while self._large:
             path = self._large.pop()
-            await self._hashing.start(path)
+            with suppress(Unreachable):  # so it is for the look that follows
+                await self._hashing.start(path)
             self._absorb([path])
 
     async def _looked(self, path: RelPath) -> Stat | None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath
+from sidecar.core.ports import Unreachable
 from sidecar.engine.disk import RootDisk
 from sidecar.fs.faults import Denied, Raced, Special
 from sidecar.fs.root import WebRoot
@@ -15,7 +16,8 @@ LARGE: Final = 4 << 20
 
 
 class Hashing:
-    """Each hash is a task that ends with the path, to be absorbed now, or with None: it has to be looked at again."""
+    """Each hash is a task that ends with the path, to be absorbed now, or with None: it has to be looked at again; or
+    raises Unreachable."""
 
     def __init__(self, root: WebRoot, index: Index, disk: RootDisk) -> None:
         self._root = root
@@ -42,7 +44,9 @@ class Hashing:
             if self._root.is_open_for_writing(path):
                 return None
             stat, digest = await asyncio.to_thread(self._root.hash, path)
-        except (Raced, Denied, Special):
+        except Raced:
             return None
+        except (Denied, Special) as error:
+            raise Unreachable(path, str(error), error.hint) from error
         self._disk.hashed(path, stat, digest)
         return path

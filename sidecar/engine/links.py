@@ -64,6 +64,9 @@ class Link:
         """of the nodes of the peer that were spoken to: what each was seen to have, while it is connected"""
         self.incoming: set[Inbound] = set()
         """what is open from nodes of the peer"""
+        self._problems: dict[RelPath, str] = {}
+        self._problems_of = ("", 0)
+        """of which node, with which index: what it settled is not sent again, and so not answered"""
         options = node.options
         self.comparing = Comparing(options.compare_interval, time.monotonic() + options.compare_interval)
         self.master = Master(
@@ -168,6 +171,10 @@ class Link:
         if not self._node.going.is_set():  # it was being opened when the pause began
             outbound.close(PAUSED)
             return
+        index = (outbound.peer.node, outbound.peer.epoch)
+        if index == self._problems_of and outbound.cursor:
+            outbound.problems = self._problems
+        self._problems_of, self._problems = index, outbound.problems
         self.agreements.setdefault(self._name_of(outbound.peer))
         if len(self.agreements) > MAX_NODES:  # no region has so many
             del self.agreements[next(iter(self.agreements))]

@@ -120,8 +120,8 @@ class Trash(msgspec.Struct, frozen=True):
 
 
 class Behind(msgspec.Struct, frozen=True):
-    """A region that has not got everything, and why; `held`: something is held or refused and waits for a person;
-    `unreached`: it is not there."""
+    """A region that has not got everything, and why; `held`: something is held, refused or unreadable, and waits for
+    a person; `unreached`: it is not there."""
 
     region: str
     why: str

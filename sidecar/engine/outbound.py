@@ -128,7 +128,8 @@ class Outbound:
         self.peer: Hello | None = None
         self.heard_at = time.monotonic()
         self.problems: dict[RelPath, str] = {}
-        """what the peer held, refused or could not do, with the beginning of its hint; `MAX_PROBLEMS` of it"""
+        """what the peer held, refused or could not do, with the beginning of its hint; `MAX_PROBLEMS` of it; after
+        hello its link's, which outlive the connection"""
         self.way = Way()
         self.asking = Asking(self._say)
         self.checking = Asking(self._say)
@@ -145,6 +146,7 @@ class Outbound:
             box.change(changed.row, changed.came_from, changed.content)
         elif source == self._region and changed.heard == changed.row.version:
             box.known(changed.row)
+            self.problems.pop(changed.row.path, None)
             return
         else:
             if not self._offers_due:

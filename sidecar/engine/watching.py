@@ -139,6 +139,15 @@ class Watching:
         """The paths that cannot be read, each with why."""
         return [(path, trouble) for path, trouble in self.troubles.items() if isinstance(trouble, Unreachable)]
 
+    def unsent(self) -> dict[RelPath, Unreachable]:
+        """Those of them of which a peer misses something: of a FIFO, socket or device none does, but for what the row
+        says lay there."""
+        return {
+            path: trouble
+            for path, trouble in self.unreadable()
+            if not isinstance(trouble.__cause__, Special) or self._shown(path) is not None
+        }
+
     def _read(self) -> None:
         seen = self._watcher.read()
         if seen.arrived:
@@ -321,7 +330,10 @@ class Watching:
         return path not in self.troubles and observe.compare(self._index.get(path), stat) is Change.NONE
 
     def _hash_ended(self, path: RelPath, task: asyncio.Task[RelPath | None]) -> None:
-        if not task.cancelled() and task.exception() is None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Unreachable):
+            self._put_off(path, error)
+        elif not task.cancelled() and error is None:
             if task.result() is None:
                 self.dirty.put_off(path, LOOK_AGAIN)
             else:
