@@ -82,7 +82,8 @@ def test_what_differs_is_listed_and_a_look_changes_nothing(pair: Regions) -> Non
         )
     lines = msk.command("verify").out.splitlines()
     assert "ams: missed-1: here a file, there nothing" in lines
-    assert "ams: outside: here a symlink, there nothing" in lines
+    why = "ams: outside: here a symlink, there nothing (the symlink leaves the web root"
+    assert any(line.startswith(why) for line in lines), "what was said before the link was cut is still known"
 
 
 def test_a_region_that_is_not_there_could_not_be_asked(pair: Regions) -> None:
