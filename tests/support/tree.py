@@ -4,9 +4,11 @@ The standard library alone: it also runs inside a container, by its source. As a
 directories that it is given, as JSON.
 """
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -15,10 +17,12 @@ Tree = dict[str, Facts]
 
 STATE = ".sidecar"
 """At the top of a web root this is the sidecar's own."""
+CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL)
+"""What the system says of a name that is gone, or is of another kind than a moment ago."""
 
 
 def tree_of(root: str | Path) -> Tree:
-    """Everything that is replicated of a web root; what goes away meanwhile is left out."""
+    """Everything that is replicated of a web root; what goes away or changes its kind meanwhile is left out."""
     found: Tree = {}
     top = os.fsencode(root)
     for directory, names, leaves in os.walk(top):
@@ -28,8 +32,9 @@ def tree_of(root: str | Path) -> Tree:
             path = os.path.join(directory, name)
             try:
                 found[os.fsdecode(os.path.relpath(path, top))] = _facts(path)
-            except FileNotFoundError:
-                continue
+            except OSError as error:
+                if error.errno not in CHANGED:
+                    raise
     return found
 
 
@@ -48,14 +53,14 @@ def read(printed: bytes) -> list[Tree]:
 
 
 def _facts(path: bytes) -> Facts:
-    stat = os.lstat(path)
-    if os.path.islink(path):
-        return ("symlink", os.fsdecode(os.readlink(path)), stat.st_mtime_ns)
-    if os.path.isdir(path):
-        return ("dir", stat.st_mode & 0o7777)
-    with open(path, "rb") as file:
+    seen = os.lstat(path)
+    if stat.S_ISLNK(seen.st_mode):
+        return ("symlink", os.fsdecode(os.readlink(path)), seen.st_mtime_ns)
+    if stat.S_ISDIR(seen.st_mode):
+        return ("dir", seen.st_mode & 0o7777)
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return ("file", stat.st_mode & 0o7777, stat.st_size, digest, stat.st_mtime_ns)
+    return ("file", seen.st_mode & 0o7777, seen.st_size, digest, seen.st_mtime_ns)
 
 
 if __name__ == "__main__":
