@@ -82,6 +82,8 @@ class Outcome(enum.IntEnum):
     """the receiver never replicates this path"""
     STALE = 9
     """the receiver lacks it, and has dropped tombstones that are younger: it may have been deleted"""
+    FULL = 10
+    """the receiver's volume takes nothing now, full or read-only: offer it again later, what leans on it waits"""
 
     @classmethod
     def _missing_(cls, value: object) -> "Outcome | None":

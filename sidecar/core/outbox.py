@@ -63,7 +63,7 @@ class Item:
     not_before: float = 0.0
     """monotonic seconds; put off until then"""
     busy: bool = False
-    """a local writer of the peer has it open: nothing waits for it"""
+    """a local writer of the peer has it open, or another user owns it there: nothing waits for it"""
 
     @property
     def private(self) -> bool:
@@ -381,6 +381,8 @@ class Outbox:
                 self._unmark_round(item.path)  # nothing waits for it: neither a round, nor who waits for all offers
                 item.not_before = now + (TROUBLE_RETRY if answer.hint else BUSY_RETRY)
                 item.stage = False  # it asks for the content when it can take it
+            case Outcome.FULL:
+                item.not_before, item.stage = now + TROUBLE_RETRY, False  # its round waits
             case _:
                 pass
         if is_torn:

@@ -42,7 +42,11 @@ class Unreachable(Exception):
 
 
 class DiskFull(Exception):
-    """No space left on the volume."""
+    """The volume takes nothing now, whatever the path: no space is left, or it is read-only."""
+
+    def __init__(self, why: str, hint: str) -> None:
+        super().__init__(why, hint)
+        self.why, self.hint = why, hint
 
 
 class Keep(enum.Enum):

@@ -360,6 +360,8 @@ class _Translated:
                 self._root.let_go()  # a directory on the way may be another one by now
                 raise Surprise from error
             case faults.NoSpace():
-                raise DiskFull from error
-            case faults.Denied() | faults.Special() | faults.ReadOnly():
+                raise DiskFull("no space left on the volume", error.hint) from error
+            case faults.ReadOnly():
+                raise DiskFull("the volume is read-only", error.hint) from error
+            case faults.Denied() | faults.Special():
                 raise Unreachable(self._path, str(error), error.hint) from error

@@ -39,7 +39,7 @@ from sidecar.engine.answering import Answerer
 from sidecar.engine.comparing import OtherWay, Way, both
 from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard
 from sidecar.engine.identity import Identity
-from sidecar.engine.landed import Landed
+from sidecar.engine.landed import Landed, did_not_fit
 from sidecar.engine.landing import Landing
 from sidecar.engine.whole import landed
 from sidecar.errors import ProtocolViolation, Retryable
@@ -61,8 +61,6 @@ SLICE: Final = 128
 """Entries landed in one go, before others have their turn."""
 UNWRITTEN: Final = (IndexFull, IndexBusy, DiskFull, NoSpace, ReadOnly)
 """What a note of what a peer says may fail with; it is made with a later frame."""
-NO_SPACE: Final = "no space left on the volume: rsync could not write here"
-"""Why a file did not arrive, if the disk is the reason: it is asked for again when there may be space, not at once."""
 
 
 class Inbound:
@@ -295,8 +293,7 @@ class Inbound:
     def _answer(self, index: int, path: RelPath, done: Landed, full: bool) -> Answer:
         if done.outcome is Outcome.AGAIN:
             return Answer(index, Outcome.AGAIN)
-        if full and done.outcome is Outcome.TORN:
-            done = Landed(Outcome.BUSY, hint=NO_SPACE)
+        done = did_not_fit(done, full)
         self._landing.trouble(path, done.hint)
         self.way.told(path, done.outcome)
         return Answer(index, done.outcome, done.want, done.hint)

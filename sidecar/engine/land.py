@@ -31,7 +31,7 @@ from sidecar.core.ports import (
     Unreachable,
 )
 from sidecar.engine.absorb import Absorber
-from sidecar.engine.landed import Landed, NotDone, hint_of, nothing_is_held, nothing_is_rejected
+from sidecar.engine.landed import Landed, NotDone, not_now, nothing_is_held, nothing_is_rejected
 from sidecar.engine.replica import Replica, on_disk
 
 GIVEN: Final = 100_000
@@ -100,7 +100,7 @@ class Lander:
             except Missing:
                 return Landed(Outcome.TORN if entry.how is How.STAGED else Outcome.WANT)
             except (InUse, Unreachable, DiskFull) as error:
-                return Landed(Outcome.BUSY, hint=hint_of(error))
+                return not_now(error)
         return Landed(Outcome.BUSY)
 
     def refused(self, entry: Entry) -> Landed | None:

@@ -1,9 +1,13 @@
 """What became of an entry that was to land."""
 
 import dataclasses
+from typing import Final
 
 from sidecar.core.frames import Outcome
 from sidecar.core.ports import DiskFull, InUse, Unreachable
+
+NO_SPACE: Final = "no space left on the volume: rsync could not write here"
+"""Why a file did not arrive, if the disk is the reason."""
 
 
 def nothing_is_rejected() -> bool:
@@ -25,11 +29,21 @@ class Landed:
     hint: str = ""
 
 
-def hint_of(error: InUse | Unreachable | DiskFull) -> str:
-    """Why a path could not be landed on, for people; "" for what passes by itself."""
-    if isinstance(error, Unreachable):
-        return f"{error.why}: {error.hint}"
-    return "no space left on the volume" if isinstance(error, DiskFull) else ""
+def not_now(error: InUse | Unreachable | DiskFull) -> Landed:
+    """What becomes of a path that could not be landed on; no reason for people for what passes by itself."""
+    match error:
+        case DiskFull():
+            return Landed(Outcome.FULL, hint=f"{error.why}: {error.hint}")
+        case Unreachable():
+            return Landed(Outcome.BUSY, hint=f"{error.why}: {error.hint}")
+        case InUse():
+            return Landed(Outcome.BUSY)
+
+
+def did_not_fit(done: Landed, full: bool) -> Landed:
+    """A file that did not arrive is no torn one if its rsync ended because the disk was `full`: it is asked for again
+    when there may be space, not at once."""
+    return Landed(Outcome.FULL, hint=NO_SPACE) if full and done.outcome is Outcome.TORN else done
 
 
 class NotDone(Exception):

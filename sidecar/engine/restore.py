@@ -63,10 +63,8 @@ class Restorer:
                 raise NeedsHelp(f"{paths.shown(wanted.path)}: its bytes are gone", "see `sidecar trash`") from None
             except (InUse, NotEmpty):
                 break
-            except Unreachable as error:
+            except (Unreachable, DiskFull) as error:
                 raise NeedsHelp(f"{paths.shown(wanted.path)}: {error.why}", error.hint) from error
-            except DiskFull:
-                raise NeedsHelp(f"{paths.shown(wanted.path)}: no space left", "free space on the volume") from None
             else:
                 return
         raise Retryable(f"{paths.shown(wanted.path)} is being written just now: try again")

@@ -16,7 +16,7 @@ from sidecar.core.paths import RelPath
 from sidecar.core.plan import Known, Merge, Show, Want, lacking, plan
 from sidecar.core.ports import DiskFull, InUse, Itself, Missing, Out, Source, Staged, Stored, Surprise, Unreachable
 from sidecar.engine.land import SURPRISES, Lander, offers, shows
-from sidecar.engine.landed import Landed, hint_of
+from sidecar.engine.landed import Landed, not_now
 from sidecar.engine.replica import on_disk
 
 AGAIN: Final = Landed(Outcome.AGAIN)
@@ -101,7 +101,7 @@ class Whole:
                 return self._wait(self.entry.path, self.lander.lacks(self.entry, b""))
             except (InUse, Unreachable, DiskFull) as error:
                 where = self.entry.path if isinstance(error, DiskFull) else error.path
-                return self._wait(where, Landed(Outcome.BUSY, hint=hint_of(error)))
+                return self._wait(where, not_now(error))
         return self._wait(self.entry.path, Landed(Outcome.BUSY))
 
     def _wait(self, path: RelPath, why: Landed) -> dict[RelPath, Landed]:

@@ -86,6 +86,45 @@ def test_a_disk_that_is_full_for_what_comes_is_told_in_both_regions_and_made_up_
     assert [[], []] == [one.status()["problems"] for one in two.all]
 
 
+def test_a_release_that_does_not_fit_is_shown_when_it_is_whole(two: Regions) -> None:
+    two.start()
+    msk, ams = two.all
+    _release(ams, 1)
+    two.wait_identical()
+    filler = msk.volume / "filler"
+    filled(filler)
+    _release(ams, 2)
+    (ams.html / "releases/1/page-0").unlink()
+    wait_for(lambda: _tells_of_space(msk) and _tells_of_space(ams), "both say why")
+    until = time.monotonic() + 15  # longer than until it is tried again
+    while time.monotonic() < until:
+        assert ["1" * SIZE] * 5 == _shown(msk)
+        time.sleep(0.01)
+    filler.unlink()
+    two.wait_identical()
+    assert ["2" * SIZE] * 5 == _shown(msk)
+    assert [[], []] == [one.status()["problems"] for one in two.all]
+
+
+SIZE = 30_000
+
+
+def _release(region: Sidecar, number: int) -> None:
+    """Five pages, then the symlink that leads to them, swapped."""
+    release = region.html / f"releases/{number}"
+    release.mkdir(parents=True)
+    for page in range(5):
+        (release / f"page-{page}").write_text(str(number) * SIZE)
+    new = region.html / "current.new"
+    new.symlink_to(f"releases/{number}")
+    new.rename(region.html / "current")
+
+
+def _shown(region: Sidecar) -> list[str]:
+    """What who follows the symlink meets."""
+    return [(region.html / f"current/page-{page}").read_text() for page in range(5)]
+
+
 def _tells_of_space(one: Sidecar) -> bool:
     return any("no space left" in problem["hint"] for problem in one.status()["problems"])
 

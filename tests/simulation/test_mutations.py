@@ -464,6 +464,20 @@ def what_is_busy_holds_up_its_round(broken: pytest.MonkeyPatch) -> None:
     broken.setattr(Outbox, "_again", again)
 
 
+def what_does_not_fit_is_not_waited_for(broken: pytest.MonkeyPatch) -> None:
+    """Order, rule 3: a symlink, or a round, goes though the peer's disk had no room for what it leads to."""
+
+    def again(box: Outbox, item: Item, answer: Answer, now: float) -> bool:
+        torn = real(box, item, answer, now)
+        if answer.outcome is Outcome.FULL:
+            item.busy = True
+            box._unmark_round(item.path)
+        return torn
+
+    real = Outbox._again
+    broken.setattr(Outbox, "_again", again)
+
+
 def ahead_is_there(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 2: what leans on something that was not applied is applied."""
     broken.setattr(LaneOrder, "holds", lambda lane, leans: True)
@@ -516,6 +530,7 @@ ORDER: Final[tuple[Break, ...]] = (
     a_directory_is_emptied_before_it_is_replaced,
     symlinks_are_offered_before_those_they_lead_over,
     symlinks_are_offered_before_what_replaces_a_directory,
+    what_does_not_fit_is_not_waited_for,
     deletions_do_not_wait_for_symlinks,
     symlinks_do_not_wait_for_their_targets,
     what_is_busy_is_waited_for,

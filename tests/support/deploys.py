@@ -12,10 +12,10 @@ from typing import Final
 from sidecar.core import paths
 from sidecar.core.entry import Kind
 from sidecar.core.paths import RelPath
-from tests.support.memory_disk import Inode
+from tests.support.memory_disk import ROOM, Inode
 from tests.support.simlink import Link
 from tests.support.simnode import SimNode, Wrong
-from tests.support.simworld import Setting, World
+from tests.support.simworld import ROOMS, Setting, World
 
 CURRENT: Final = RelPath(b"current")
 LOG: Final = RelPath(b"shared/log")
@@ -30,6 +30,7 @@ class Deploys:
     def __init__(self, seed: int, link: type[Link] = Link) -> None:
         self._chance = Random(seed)
         self._archives = Random(-seed - 1)
+        self._disks = Random(f"disks {seed}")
         self._world = World(Setting(), link)
         for node in self._world.nodes:
             node.in_order = True
@@ -46,8 +47,11 @@ class Deploys:
         """
         self._share()
         for number in range(1, self._chance.randrange(3, 8)):
+            self._fill()
             self._deploy(number)
             self._go_on(self._chance.randrange(30))
+        for node in self._world.nodes:
+            node.disk.room = ROOM
         self._world.go_on(PATIENCE, self._chance)
         self._shows(max(self._releases))
         self._world.calm(self._chance)
@@ -57,6 +61,12 @@ class Deploys:
         for node in self._world.nodes[1:]:
             if self._seen.get(node.name) != release:
                 raise Wrong(f"{node.name} shows release {self._seen.get(node.name)}, not {release}")
+
+    def _fill(self) -> None:
+        """A peer's disk is full, or has space again."""
+        if self._disks.random() < 0.3:
+            node = self._disks.choice(self._world.nodes[1:])
+            node.disk.room = self._disks.choice(ROOMS) if node.disk.room == ROOM else ROOM
 
     def _share(self) -> None:
         """A log that every release leads to, and that somebody at a peer may write to all the time."""

@@ -15,6 +15,7 @@ from sidecar.core.ports import (
     NOTHING,
     Beneath,
     CopyOf,
+    DiskFull,
     InUse,
     Itself,
     Keep,
@@ -30,6 +31,8 @@ from sidecar.core.ports import (
 EXCLUDED: Final = b"~"
 """Names that end so are never replicated."""
 MADE: Final = ".made"
+ROOM: Final = 1 << 30
+"""Bytes that any file is shorter than: the disk is not full."""
 
 
 class Crash(BaseException):
@@ -126,6 +129,8 @@ class MemoryDisk:
         """inodes that a local writer has open for writing"""
         self.removed: set[bytes] = set()
         """contents that the engine took out of the root"""
+        self.room = ROOM
+        """files of so many bytes and more do not fit; of 0, nothing that is made anew does"""
         self.fuse: int | None = None
         self.race: Callable[[], None] | None = None
         """a local writer who is faster, once, when `race_in` looks have been taken"""
@@ -154,6 +159,14 @@ class MemoryDisk:
         """A new inode, nowhere yet."""
         now = self.time_ns()
         return Inode(kind, self.ino(), content, mode, now, now, now, target)
+
+    def fits(self, kind: Kind, content: bytes = b"") -> bool:
+        """Is there room for a new inode with these bytes?"""
+        return len(content) < self.room if kind is Kind.FILE else self.room > 0
+
+    def _expect_room(self, kind: Kind, content: bytes = b"") -> None:
+        if not self.fits(kind, content):
+            raise DiskFull("no space left on the volume", "free space")
 
     def children(self, directory: RelPath) -> list[RelPath]:
         return [path for path in self.files if path != ROOT and paths.parent(path) == directory]
@@ -237,7 +250,7 @@ class MemoryDisk:
         name = self._staged(head, source)
         try:
             return self._land(path, head, name, out, beneath)
-        except (Surprise, InUse):
+        except (Surprise, InUse, DiskFull):
             if not isinstance(source, Staged):
                 self.free(self.inbox.pop(name))
             raise
@@ -247,6 +260,7 @@ class MemoryDisk:
         if not self.is_dir(paths.parent(path)):
             raise Surprise
         if path not in self.files:
+            self._expect_room(Kind.DIR)
             self.files[path] = self.make(Kind.DIR, mode=mode)
             self._step()
         if self.files[path].kind is not Kind.DIR:
@@ -261,12 +275,14 @@ class MemoryDisk:
             return name
         name = (MADE, b"%d" % self._next_name())
         if isinstance(source, Itself):
+            self._expect_room(head.kind)
             self.inbox[name] = self.make(head.kind, target=head.target, mode=0o777)
             self._step()
             return name
         content = self._bytes_of(source)
         if digest_of(content) != head.hash:
             raise Missing
+        self._expect_room(Kind.FILE, content)
         self.inbox[name] = self.make(Kind.FILE, content)
         self._step()
         return name
@@ -307,6 +323,7 @@ class MemoryDisk:
             return staged.stat()
         if there is None or not same(there.stat(), out.stat):
             raise Surprise
+        self._expect_room(Kind.DIR)  # of the trash
         if there.ino in self.open:
             raise InUse(path)  # exchanged, seen to be open, and exchanged back
         if beneath:
@@ -356,6 +373,7 @@ class MemoryDisk:
         else:
             if there is None or not same(there.stat(), out.stat):
                 raise Surprise
+            self._expect_room(Kind.DIR)  # of the trash
             one, other = self.lift(path), self.lift(source.path)
             self.drop(path, other)
             self.drop(source.path, one)
@@ -385,6 +403,7 @@ class MemoryDisk:
             self.free(self.files.pop(path))
             self._step()
             return
+        self._expect_room(Kind.DIR)  # of the trash
         self._discard(path, out, path)
 
     # -- keeping

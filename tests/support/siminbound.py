@@ -30,7 +30,9 @@ from sidecar.core.paths import RelPath
 from sidecar.core.ports import Staged
 from sidecar.engine.comparing import Way
 from sidecar.engine.land import Lander
+from sidecar.engine.landed import did_not_fit
 from sidecar.engine.whole import landed
+from sidecar.link.rsync import Verdict, verdict
 from tests.support.memory_disk import digest_of
 from tests.support.simchannel import Channel
 from tests.support.simcompare import answer
@@ -65,7 +67,7 @@ class Receiver:
         self._remembered = False
         self._orders: dict[Lane, LaneOrder[Batch]] = {lane: LaneOrder() for lane in Lane}
         self._queues: dict[Lane, list[Batch]] = {lane: [] for lane in Lane}
-        self._ended: set[tuple[Lane, int]] = set()
+        self._ended: dict[tuple[Lane, int], int] = {}
         self._landing: dict[Lane, _Landing] = {}
         self._cursor = 0
         self.out = Channel()
@@ -85,8 +87,8 @@ class Receiver:
                 self._remember(frame.cursor)
                 for _, batch in self._orders[frame.lane].arrived(frame.number, frame):
                     self._queues[frame.lane].append(batch)
-            case Sent(lane, number, _):
-                self._ended.add((lane, number))
+            case Sent(lane, number, status):
+                self._ended[lane, number] = status
             case Gone():
                 with self._node.transaction():
                     self._node.nowhere.said(frame)
@@ -161,13 +163,15 @@ class Receiver:
             node.absorb_in_order(len(node.dirty))  # what landing looks at is not absorbed before what was there earlier
         node.mend()
         node.look_first([entry.path for entry in part])
+        full = verdict(self._ended.get((lane, number), 0), delta=False) is Verdict.DISK
         left = [RelPath(entry.name) for entry in part if entry.how is How.FROM]
         moved = [landing.leaving[path] for path in left if path in landing.leaving]
         self._intend([*part, *moved], landing.staged)
         with node.transaction(self._peer):
-            for index, done in landed(
+            for index, made in landed(
                 landing.lander, entries, indexes, landing.together, lane_order.holds, landing.staged, landing.leaving
             ):
+                done = did_not_fit(made, full)
                 self.way.told(entries[index].path, done.outcome)
                 landing.answers.append(Answer(index, done.outcome, done.want, done.hint))
                 if done.outcome not in SETTLED:

@@ -48,6 +48,8 @@ WINDOW: Final = 3
 ENTRIES: Final = 4
 PAGE: Final = 3
 LINGER: Final = 1.0
+NO_SPACE: Final = 11
+"""How rsync ends when a file does not fit at the receiver."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -58,6 +60,7 @@ class Carrying:
     number: int
     batch: str
     files: list[tuple[RelPath, bytes | None, bytes]]
+    status: int = 0
 
 
 class Sender:
@@ -262,13 +265,15 @@ class Sender:
             del self.carrying[0]
             if self._alone.get(rsync.lane) is not None and self._alone[rsync.lane].number == rsync.number:
                 del self._alone[rsync.lane]
-            self.out.say(Sent(rsync.lane, rsync.number, 0))
+            self.out.say(Sent(rsync.lane, rsync.number, rsync.status))
             return True
         path, content, name = rsync.files.pop(0)
         inode = self._node.disk.files.get(path)
         if content is None and inode is not None and inode.kind is Kind.FILE:
             content = inode.content
-        if content is not None and fault > 0:
+        if content is not None and not receiver.disk.fits(Kind.FILE, content):
+            rsync.status, rsync.files = NO_SPACE, []
+        elif content is not None and fault > 0:
             self.content_sent += 1
             torn = content[: len(content) // 2] if fault < 1 else content
             receiver.disk.inbox[rsync.batch, name] = receiver.disk.make(Kind.FILE, torn)

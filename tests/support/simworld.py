@@ -16,7 +16,7 @@ from sidecar.core.paths import RelPath
 from sidecar.engine.replica import Changed
 from sidecar.engine.status import HoldKind
 from tests.support import simscenes
-from tests.support.memory_disk import Crash
+from tests.support.memory_disk import ROOM, Crash
 from tests.support.simcheck import check, difference
 from tests.support.simcompare import INTERVAL
 from tests.support.simfaults import FAULTS, Faults
@@ -42,6 +42,8 @@ KINDS: Final = (
 )
 OPS: Final = tuple(kind for kind, weight in KINDS for _ in range(weight))
 LINK_STEPS: Final = frozenset({"connect", "cut", "tear", "move", "flow", "cursor", "sever"})
+ROOMS: Final = (0, 1, 5, 9)
+"""Of a full disk: nothing is made, no file, none that is larger than most, or than some."""
 APPROVALS: Final = 10
 """After so many approvals nothing may be held any more."""
 ROUNDS: Final = 120
@@ -224,7 +226,13 @@ class World:
             node.scan()
 
     def _full(self, node: SimNode, chance: Random) -> None:
-        node.full = True
+        """Its index is, for a moment, or its volume is, until there is space again."""
+        if node.disk.room < ROOM:
+            node.disk.room = ROOM
+        elif chance.random() < 0.5:
+            node.full = True
+        else:
+            node.disk.room = chance.choice(ROOMS)
 
     def _cut_all(self, node: SimNode) -> None:
         for link in self.links:
@@ -397,7 +405,7 @@ class World:
         """No more writes, everybody up, all links up: come to rest, then check what must hold."""
         for node in self.nodes:
             node.disk.race = None
-            node.full = False
+            node.full, node.disk.room = False, ROOM
             self._start(node)
             node.mend()
         self._finish(chance)

@@ -77,7 +77,7 @@ def test_a_frame_comes_back_as_it_was_sent(frame: Frame) -> None:
     [
         ("SMALL LARGE OFFER", Lane),
         ("NONE STAGED FROM LOSER", How),
-        ("APPLIED KNOWN HELD REFUSED TORN AGAIN WANT BUSY EXCLUDED STALE", Outcome),
+        ("APPLIED KNOWN HELD REFUSED TORN AGAIN WANT BUSY EXCLUDED STALE FULL", Outcome),
         ("NONE HELD FOUND EXCLUDED FORGOTTEN", Mark),
         ("SAME DIFFERENT BUSY", Verdict),
         ("TOMBSTONE FILE DIR SYMLINK", Kind),
@@ -89,7 +89,7 @@ def test_the_numbers_on_the_wire_stay_what_they_are(numbers: str, names: type[en
 
 
 def test_every_outcome_is_settled_or_comes_again() -> None:
-    again = {Outcome.TORN, Outcome.AGAIN, Outcome.WANT, Outcome.BUSY}
+    again = {Outcome.TORN, Outcome.AGAIN, Outcome.WANT, Outcome.BUSY, Outcome.FULL}
     assert set(Outcome) == frames.SETTLED | again and not frames.SETTLED & again
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from sidecar.core import order
 from sidecar.core.frames import Answer, Lane, Outcome
-from sidecar.core.outbox import BUSY_RETRY
+from sidecar.core.outbox import BUSY_RETRY, TROUBLE_RETRY
 from tests.unit.core.facts import deleted, directory, file, symlink
 from tests.unit.core.sender import LARGE, Sender
 
@@ -297,6 +297,21 @@ def test_a_symlink_does_not_wait_for_what_a_local_writer_of_the_peer_has_open() 
     assert [("current", 0)] == sender.leaning()
 
 
+@pytest.mark.parametrize(("size", "lane"), [(1, Lane.SMALL), (LARGE, Lane.LARGE)])
+def test_a_symlink_and_a_deletion_wait_for_what_the_peer_has_no_room_for(size: int, lane: Lane) -> None:
+    sender = Sender()
+    sender.file("r/page", size=size)
+    assert (["r/page"] if lane is Lane.SMALL else []) == sender.small()
+    assert (("r/page", lane) if lane is Lane.LARGE else None) == sender.alone()
+    sender.told(Answer(0, Outcome.FULL, hint="no space left"), lane=lane, now=0.0)
+    sender.link("current", "r")
+    sender.delete("old")
+    sender.file("other")
+    assert ["other"] == sender.small(now=TROUBLE_RETRY - 0.1)
+    assert ["r/page", "current", "old"] == sender.small(now=TROUBLE_RETRY)
+    assert [] == with_content(sender), "the peer asks for it, and takes nothing that leans on it before it is there"
+
+
 def test_a_symlink_in_its_own_target_travels_with_it() -> None:
     sender = Sender()
     sender.dir("r")
@@ -381,6 +396,30 @@ def test_what_the_peer_cannot_take_now_holds_up_no_round_of_offers() -> None:
     sender.settled(Lane.OFFER)
     assert sender.box.all_offered
     assert not sender.box.idle
+
+
+def test_what_the_peer_has_no_room_for_holds_up_its_round_of_offers() -> None:
+    sender = Sender()
+    sender.offer("page", file(1))
+    sender.offer("current", symlink(1))
+    sender.offer("old", deleted(1))
+    assert ["page"] == sender.offers()
+    sender.told(Answer(0, Outcome.FULL, hint="no space left"), lane=Lane.OFFER, now=0.0)
+    assert [] == sender.offers()
+    assert not sender.box.all_offered
+    assert ["page"] == sender.small(now=TROUBLE_RETRY)
+    sender.settled()
+    assert ["current"] == sender.offers()
+
+
+def test_a_deletion_waits_for_a_symlink_that_the_peer_has_no_room_for() -> None:
+    sender = Sender()
+    sender.link("current", "r")
+    sender.small()
+    sender.told(Answer(0, Outcome.FULL, hint="no space left"), now=0.0)
+    sender.delete("old")
+    assert [] == sender.small(now=TROUBLE_RETRY - 0.1)
+    assert ["current", "old"] == sender.small(now=TROUBLE_RETRY)
 
 
 def test_the_deletion_that_leaves_its_old_name_goes_with_a_rename() -> None:

@@ -269,12 +269,21 @@ def test_a_losing_head_is_sent_though_the_peer_has_sent_this_version_meanwhile()
     assert not sender.box.idle
 
 
-@pytest.mark.parametrize(("seconds", "hint"), [(BUSY_RETRY, ""), (TROUBLE_RETRY, "no space left")])
-def test_what_the_peer_cannot_take_now_is_asked_about_later_and_without_content(seconds: float, hint: str) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "outcome", "hint"),
+    [
+        (BUSY_RETRY, Outcome.BUSY, ""),
+        (TROUBLE_RETRY, Outcome.BUSY, "owned by another user"),
+        (TROUBLE_RETRY, Outcome.FULL, "no space left"),
+    ],
+)
+def test_what_the_peer_cannot_take_now_is_asked_about_later_and_without_content(
+    seconds: float, outcome: Outcome, hint: str
+) -> None:
     sender = Sender()
     sender.file("a")
     sender.small()
-    sender.told(Answer(0, Outcome.BUSY, hint=hint), now=100.0)
+    sender.told(Answer(0, outcome, hint=hint), now=100.0)
     assert 100.0 + seconds == sender.box.next_due()
     assert [] == sender.small(now=99.9 + seconds)
     assert ["a"] == sender.small(now=100.0 + seconds)
@@ -311,7 +320,9 @@ def test_a_second_answer_to_one_batch_is_ignored() -> None:
 # -- a path that changes while it is in flight
 
 
-@pytest.mark.parametrize("outcome", [Outcome.APPLIED, Outcome.TORN, Outcome.WANT, Outcome.BUSY, Outcome.AGAIN])
+@pytest.mark.parametrize(
+    "outcome", [Outcome.APPLIED, Outcome.TORN, Outcome.WANT, Outcome.BUSY, Outcome.AGAIN, Outcome.FULL]
+)
 def test_an_answer_to_an_older_version_settles_nothing_and_changes_nothing(outcome: Outcome) -> None:
     sender = Sender()
     sender.file("a")

@@ -280,8 +280,18 @@ def test_if_one_deletion_is_held_so_is_all_of_it(start: Starter) -> None:
     assert html(node, P).is_symlink() and not node.index.flagged(Flag.HELD)
 
 
-@pytest.mark.parametrize("moves", [0, 4, 10])
-def test_what_cannot_be_kept_stays_in_the_root(start: Starter, monkeypatch: pytest.MonkeyPatch, moves: int) -> None:
+@pytest.mark.parametrize(
+    ("moves", "number", "outcome"),
+    [
+        (0, errno.ENOSPC, Outcome.FULL),
+        (4, errno.EDQUOT, Outcome.FULL),
+        (10, errno.EROFS, Outcome.FULL),
+        (4, errno.EACCES, Outcome.BUSY),
+    ],
+)
+def test_what_cannot_be_kept_stays_in_the_root(
+    start: Starter, monkeypatch: pytest.MonkeyPatch, moves: int, number: int, outcome: Outcome
+) -> None:
     node = start()
     filled(node)
     left = [moves]
@@ -289,7 +299,7 @@ def test_what_cannot_be_kept_stays_in_the_root(start: Starter, monkeypatch: pyte
     def full(*args: Any) -> None:
         left[0] -= 1
         if left[0] < 0:
-            raise OSError(errno.ENOSPC, "full")
+            raise OSError(number, "not now")
         real(*args)
 
     real: Callable[..., None] = keep._between
@@ -303,7 +313,7 @@ def test_what_cannot_be_kept_stays_in_the_root(start: Starter, monkeypatch: pyte
 
         patched.setattr(keep, "_between", between)
         outcomes = land(node, change_of_kind(node))
-    assert outcomes[P] is Outcome.BUSY
+    assert outcomes[P] is outcome
     assert files(node) == PAGES and not html(node, P).is_symlink()
     assert trash(node) == {}
     assert set(land(node, change_of_kind(node)).values()) == {Outcome.APPLIED}
