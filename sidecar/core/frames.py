@@ -116,7 +116,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     """Who speaks. `epoch` is made with the index, `run` at every start; `seen_*` is the last that the speaker stored of
     the listener; `cursor` the listener's seq up to which the speaker settled everything. `joins`: a new
-    index that goes after the others, whatever their names."""
+    index that goes after the others, whatever their names. `inflates`: frames may come deflated; what is older says
+    nothing of it."""
 
     protocol: Natural
     region: Name
@@ -134,6 +135,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     complete_since: Natural
     new_index: bool
     joins: bool = False
+    inflates: bool = False
 
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):

@@ -70,6 +70,7 @@ class Identity:
             complete_since=self.index.complete_since_us,
             new_index=self.index.new_index,
             joins=self.joins and self.index.new_index,
+            inflates=True,
         )
 
     def greeted(self, frame: Frame | None, region: str) -> Hello:

@@ -127,6 +127,8 @@ class Inbound:
         self._met(self)
         # told before it is remembered: a node whose volume was set back learns that from what we saw of it before
         self._say(self._me.hello(self.peer))
+        if self.peer.inflates:
+            self._channel.deflate()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen())

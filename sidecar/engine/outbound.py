@@ -170,6 +170,8 @@ class Outbound:
         raw = await asyncio.wait_for(self._channel.read(), SILENCE)
         self.peer = self._me.greeted(decode(raw) if raw is not None else None, self._region)
         self._me.check_rollback(self.peer)
+        if self.peer.inflates:
+            self._channel.deflate()
         cursor = self.peer.cursor if self.peer.seen_epoch == self._me.epoch else 0
         self.box = self.way.box = Outbox(cursor, self._large)
         self.cursor = cursor

@@ -1,4 +1,7 @@
-"""The control channel: frames of bytes over a byte stream, each with its length before it (4 bytes, big-endian)."""
+"""The control channel: frames of bytes over a byte stream, each with its length before it (4 bytes, big-endian).
+
+The length's highest bit says that the frame is deflated; it goes only to a node that has said it inflates.
+"""
 
 import asyncio
 import socket
@@ -10,6 +13,7 @@ import structlog
 
 from sidecar.errors import GeorootError, ProtocolViolation
 from sidecar.link import process
+from sidecar.link.deflate import Deflater, Inflater
 from sidecar.link.process import Child, Tail
 
 log = structlog.get_logger(__name__)
@@ -19,6 +23,12 @@ MAX_FRAME: Final = 32 * 1024 * 1024
 MAX_UNREAD: Final = 4 * MAX_FRAME
 """What may wait for a peer that does not read, before the channel is cut (bytes)."""
 _LENGTH: Final = 4
+_DEFLATED: Final = 1 << 31
+"""In the length."""
+_MAX_DEFLATED: Final = MAX_FRAME + MAX_FRAME // 1024
+"""What does not deflate grows by 5 bytes in 16 KiB."""
+WORTH_IT: Final = 256
+"""Shorter frames go as they are (bytes): a single change waits for nothing."""
 _BUFFER: Final = 1 << 20
 _GRACE: Final = 2.0
 """Seconds in which an ssh ends whose channel was closed."""
@@ -31,21 +41,36 @@ class Channel:
         self._reader = reader
         self._writer = writer
         self._attendant: asyncio.Task[None] | None = None
+        self._inflater = Inflater(MAX_FRAME)
+        self._deflater: Deflater | None = None
+        self._deflates = False
+
+    def deflate(self) -> None:
+        """The other side inflates: what is worth it is deflated from now on."""
+        self._deflates = True
 
     async def read(self) -> bytes | None:
         """The next frame; None when the other side is gone, in the middle of a frame too.
 
         Raises:
-            ProtocolViolation: it announced a frame that is too long.
+            ProtocolViolation: it announced a frame that is too long, or deflated it as no node does.
         """
         try:
-            length = int.from_bytes(await self._reader.readexactly(_LENGTH), "big")
-            if length > MAX_FRAME:
-                self.close()
-                raise ProtocolViolation(f"a frame of {length} bytes, more than {MAX_FRAME}")
-            return await self._reader.readexactly(length)
+            return await self._read()
         except (asyncio.IncompleteReadError, OSError):
             return None
+        except ProtocolViolation:
+            self.close()
+            raise
+
+    async def _read(self) -> bytes:
+        said = int.from_bytes(await self._reader.readexactly(_LENGTH), "big")
+        length, is_deflated = said & ~_DEFLATED, bool(said & _DEFLATED)
+        limit = _MAX_DEFLATED if is_deflated else MAX_FRAME
+        if length > limit:
+            raise ProtocolViolation(f"a frame of {length} bytes, more than {limit}")
+        frame = await self._reader.readexactly(length)
+        return self._inflater.inflate(frame) if is_deflated else frame
 
     def write(self, frame: bytes) -> None:
         """Send a frame; returns at once. To a channel that is gone it does nothing: `read` tells.
@@ -62,7 +87,14 @@ class Channel:
             log.warning("the peer does not read what it is sent, the channel is cut")
             self.close()
             return
-        self._writer.write(len(frame).to_bytes(_LENGTH, "big") + frame)
+        self._writer.write(self._packed(frame))
+
+    def _packed(self, frame: bytes) -> bytes:
+        if not self._deflates or len(frame) < WORTH_IT:
+            return len(frame).to_bytes(_LENGTH, "big") + frame
+        self._deflater = self._deflater or Deflater()
+        deflated = self._deflater.deflate(frame)
+        return (len(deflated) | _DEFLATED).to_bytes(_LENGTH, "big") + deflated
 
     async def drain(self) -> None:
         """Returns when what was written has mostly been taken, or the channel is gone."""

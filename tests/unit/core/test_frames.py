@@ -88,6 +88,14 @@ def test_the_numbers_on_the_wire_stay_what_they_are(numbers: str, names: type[en
     assert list(enumerate(numbers.split())) == [(name.value, name.name) for name in names]
 
 
+def test_a_hello_is_understood_by_and_of_an_older_node_that_knows_fewer_fields() -> None:
+    hello = Hello(1, "msk", "msk-0", 1, 5, "0.1.0", "3.5.0", 10, 11, 12, 13, 14, 15, 16, True, True, True)
+    fields = msgspec.msgpack.decode(frames.encode(hello))
+    older = frames.decode(msgspec.msgpack.encode(fields[:-1]))
+    assert older == msgspec.structs.replace(hello, inflates=False)
+    assert hello == frames.decode(msgspec.msgpack.encode([*fields, "of a later version"]))
+
+
 def test_every_outcome_is_settled_or_comes_again() -> None:
     again = {Outcome.TORN, Outcome.AGAIN, Outcome.WANT, Outcome.BUSY, Outcome.FULL}
     assert set(Outcome) == frames.SETTLED | again and not frames.SETTLED & again

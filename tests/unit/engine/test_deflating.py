@@ -1,0 +1,89 @@
+"""Frames are deflated to a node that says in its hello that it inflates them, and to no other."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from sidecar.core import frames
+from sidecar.core.compare import Comparing
+from sidecar.core.frames import PROTOCOL, Hello
+from sidecar.engine.inbound import Inbound
+from sidecar.engine.node import Node
+from sidecar.engine.outbound import Outbound
+from sidecar.errors import Retryable
+from tests.unit.engine.conftest import Starter
+
+NOTHING: Any = None
+OLDER = Hello(PROTOCOL, "ams", "ams-0", 5, 6, "0.1.0", "3.5.0", 10, 11, 0, 0, 0, 0, 0, False)
+HELLOS = {"inflates": msgspec.structs.replace(OLDER, inflates=True), "older": OLDER}
+
+
+class Wire:
+    """A channel over which a peer says hello and nothing more; what is done with it, in order."""
+
+    def __init__(self, hello: Hello) -> None:
+        self._said = [frames.encode(hello)]
+        self.done: list[Any] = []
+
+    async def read(self) -> bytes | None:
+        return self._said.pop() if self._said else None
+
+    def write(self, frame: bytes) -> None:
+        self.done.append(frames.decode(frame))
+
+    def deflate(self) -> None:
+        self.done.append("deflates")
+
+    def close(self) -> None:
+        self._said = []
+
+
+def sender(node: Node, wire: Any) -> Outbound:
+    return Outbound(
+        node.me,
+        "ams",
+        wire,
+        NOTHING,
+        node.metrics,
+        large=1 << 20,
+        delay=0.0,
+        recheck=lambda _: None,
+        met=lambda _: None,
+        comparing=Comparing(60.0, 60.0),
+        other_way=lambda _: None,
+        nowhere=NOTHING,
+        agreed=lambda *_: None,
+        stale=lambda _: None,
+    )
+
+
+def receiver(node: Node, wire: Any) -> Inbound:
+    return Inbound(
+        node.me,
+        "ams",
+        wire,
+        node.landing,
+        node.metrics,
+        met=lambda _: None,
+        offers_end=lambda _: None,
+        other_way=lambda _: None,
+        answerer=node.answerer,
+    )
+
+
+@pytest.mark.parametrize("hello", HELLOS.values(), ids=HELLOS)
+@pytest.mark.parametrize("side", [sender, receiver], ids=["sender", "receiver"])
+def test_what_comes_after_the_hellos_is_deflated_if_the_peer_inflates(
+    start: Starter, side: Callable[[Node, Any], Any], hello: Hello
+) -> None:
+    wire = Wire(hello)
+    with pytest.raises(BaseExceptionGroup) as ended:
+        asyncio.run(asyncio.wait_for(side(start(), wire).run(), 60))
+    assert ended.group_contains(Retryable, match="was cut")
+    assert isinstance(wire.done[0], Hello)
+    assert wire.done[0].inflates
+    assert hello.inflates is (wire.done[1:2] == ["deflates"])
+    assert hello.inflates is ("deflates" in wire.done)
