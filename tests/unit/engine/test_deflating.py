@@ -1,6 +1,7 @@
 """Frames are deflated to a node that says in its hello that it inflates them, and to no other."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,8 @@ from sidecar.core.frames import PROTOCOL, Hello
 from sidecar.engine.inbound import Inbound
 from sidecar.engine.node import Node
 from sidecar.engine.outbound import Outbound
-from sidecar.errors import Retryable
+from sidecar.errors import ProtocolViolation, Retryable
+from sidecar.link.channel import Channel
 from tests.unit.engine.conftest import Starter
 
 NOTHING: Any = None
@@ -87,3 +89,22 @@ def test_what_comes_after_the_hellos_is_deflated_if_the_peer_inflates(
     assert wire.done[0].inflates
     assert hello.inflates is (wire.done[1:2] == ["deflates"])
     assert hello.inflates is ("deflates" in wire.done)
+
+
+def test_a_deflated_frame_that_no_node_writes_cuts_the_link(start: Starter) -> None:
+    async def heard(node: Node) -> None:
+        ours, theirs = socket.socketpair()
+        channel = Channel(*await asyncio.open_unix_connection(sock=ours))
+        _, peer = await asyncio.open_unix_connection(sock=theirs)
+        hello = frames.encode(OLDER)
+        peer.write(len(hello).to_bytes(4, "big") + hello)
+        peer.write((9 | 1 << 31).to_bytes(4, "big") + b"\xff" * 9)
+        try:
+            await asyncio.wait_for(receiver(node, channel).run(), 60)
+        finally:
+            channel.close()
+            peer.close()
+
+    with pytest.raises(BaseExceptionGroup) as ended:
+        asyncio.run(heard(start()))
+    assert ended.group_contains(ProtocolViolation, match="does not inflate")
