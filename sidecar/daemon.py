@@ -31,7 +31,7 @@ from sidecar.index.faults import IndexDamaged
 from sidecar.index.store import Index
 from sidecar.link import identity, keys
 from sidecar.link.listener import Listener
-from sidecar.link.selftest import selftest
+from sidecar.link.selftest import NoRoom, selftest
 from sidecar.link.sshd import Sshd, SshdOptions
 from sidecar.metrics import Metrics
 from sidecar.web.server import serve
@@ -207,6 +207,14 @@ async def _opened(settings: Settings, options: Options, root: WebRoot, metrics: 
         return await patience.through(opened)
 
 
+async def tried(room: bool, state: str, run_dir: str, env: dict[str, str]) -> str:
+    """The version of rsync, tried where content arrives, or, if there is no room or a full quota, in `run_dir`."""
+    if room:
+        with contextlib.suppress(NoRoom):
+            return await selftest(state, env)
+    return await selftest(run_dir, env)
+
+
 class Reported:
     """What the web side asks."""
 
@@ -226,9 +234,7 @@ async def _run(settings: Settings, errand: Errand | None = None, *, sends: bool 
         root = held.enter_context(WebRoot(options.root, options.state, options.inbox))
         installed = keys.install(options.keys_dir, options.run_dir, [peer.region for peer in options.peers])
         env = identity.environment(options.run_dir)
-        # on a full disk nothing can be tried
-        trial = options.state if root.free_bytes() > TRIAL_BYTES else options.run_dir
-        rsync = await selftest(trial, env)
+        rsync = await tried(root.free_bytes() > TRIAL_BYTES, options.state, options.run_dir, env)
         metrics = Metrics()
         index = await _opened(settings, options, root, metrics)
         index.set_aside = index.set_aside or aside

@@ -22,7 +22,7 @@ from sidecar.engine.joining import Joining
 from sidecar.engine.land import Lander
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.replica import Replica
-from sidecar.errors import ProtocolViolation
+from sidecar.errors import GeorootError, NeedsHelp, ProtocolViolation
 from sidecar.fs import stage
 from sidecar.fs.faults import Denied, Unstaged
 from sidecar.fs.root import WebRoot
@@ -108,6 +108,8 @@ class Landing:
         """a transaction failed with renames done: until `mend`, the rows tell less than the root shows"""
         self._attribute = attribute
         self.trouble = trouble
+        self.problem = ""
+        """why the last that came could not be stored; "": it was"""
 
     def owns(self, batch: str) -> bool:
         """Is this a name that the gate makes a directory of?"""
@@ -140,8 +142,10 @@ class Landing:
         await self._durability.reached()
 
     def forget(self, region: str, batch: str) -> None:
-        """The batch is answered and its rsync has ended: what is left of it in the inbox goes."""
-        stage.drop(self._root.inbox, _directory(region, batch))
+        """The batch is answered and its rsync has ended: what is left of it in the inbox goes, at the next start if the
+        disk does not let it go now."""
+        with suppress(NeedsHelp):
+            stage.drop(self._root.inbox, _directory(region, batch))
 
     def abandon(self, region: str, batches: Iterable[str]) -> None:
         """The link was cut: what these batches staged goes, when their rsyncs have noticed it too."""
@@ -267,7 +271,7 @@ class Landing:
                 self.unfinished = True
                 yield
                 index.clear_intents()  # those of this slice: others are over, or were finished by `mend`
-            self.unfinished = False
+            self.unfinished, self.problem = False, ""
         finally:
             self._attribute("")
 
@@ -292,7 +296,8 @@ class Landing:
         """A transaction that fails takes back rows that the links have been told of."""
         try:
             yield
-        except BaseException:
+        except BaseException as error:
+            self.problem = str(error) if isinstance(error, GeorootError) else self.problem
             self._rows_lost()
             raise
 

@@ -202,6 +202,8 @@ class Reporter:
             yield "what was found here waits for `sidecar join`: nothing is sent, and nothing of a peer is applied"
         if node.watching.problem:
             yield f"changes cannot be taken up: {node.watching.problem}"
+        if node.landing.problem:
+            yield f"what comes from peers cannot be stored: {node.landing.problem}"
         yield from (waits.problem for waits in node.patience)
         if 0 <= node.root.free_bytes() < FULL:
             yield "no space left on the volume: what comes from peers waits until there is"

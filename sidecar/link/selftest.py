@@ -1,6 +1,7 @@
 """Do rsync and gate work together here? Asked at start with the exact arguments: version numbers do not tell."""
 
 import asyncio
+import errno
 import os
 import re
 import shlex
@@ -23,6 +24,10 @@ _REGION: Final = "selftest"
 _VERSION: Final = re.compile(r"rsync +version (\S+)")
 
 
+class NoRoom(EnvironmentFault):
+    """Nothing can be tried there: the disk or the quota is full."""
+
+
 async def selftest(work_dir: str, env: dict[str, str], gate: str = GATE) -> str:
     """Send a file through the gate with every row of the closed table, without ssh; the version of rsync.
 
@@ -32,7 +37,8 @@ async def selftest(work_dir: str, env: dict[str, str], gate: str = GATE) -> str:
         gate: the gate.
 
     Raises:
-        EnvironmentFault: rsync or gate are missing, or do not do what they are asked.
+        NoRoom: the disk or the quota is full there. EnvironmentFault: rsync or gate are missing, or do not do what they
+            are asked.
     """
     version = await _version(env)
     with _workshop(work_dir) as base:
@@ -58,7 +64,8 @@ def _workshop(work_dir: str) -> Iterator[str]:
 
 
 def _unwritable(work_dir: str, error: OSError) -> EnvironmentFault:
-    return EnvironmentFault(work_dir, error.strerror or str(error), "let it be written: rsync is tried there")
+    kind = NoRoom if error.errno in (errno.ENOSPC, errno.EDQUOT) else EnvironmentFault
+    return kind(work_dir, error.strerror or str(error), "let it be written: rsync is tried there")
 
 
 def _prepare(base: str) -> None:
@@ -86,6 +93,8 @@ async def _row(base: str, env: dict[str, str], gate: str, delta: bool, compress:
     finally:
         spare.kill()
         await spare.wait_ended()
+    if outcome.verdict is Verdict.DISK:
+        raise NoRoom(base, outcome.stderr, "free space or raise the quota: rsync is tried there")
     problem = _problem(outcome, base, batch)
     if problem:
         raise EnvironmentFault("rsync", f"{problem}: {shlex.join(argv)}", _HINT)

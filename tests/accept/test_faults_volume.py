@@ -1,12 +1,17 @@
 """A receiver whose disk is full, or read-only, and paths that the sidecar may not touch: told, and made up for."""
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.asking import wait_for
 from tests.support.compose import IMAGE, WITHIN, Project, Region, Site, said, two_regions
+from tests.support.disks import Disk, on_a_disk
+from tests.support.visitor import SIZE, author, visiting
 
 MEGABYTES = 96
 TIGHT = f"""
@@ -38,6 +43,21 @@ with open("/volumes/ams/filler", "ab", buffering=0) as file:
         except OSError:
             pass
 """
+_LOAD = f"""
+import itertools, os, time
+for number in itertools.count():
+    if not os.path.exists("writing"):
+        break
+    with open("page", "wb") as file:
+        file.write(bytes([97 + number % 26]) * {SIZE})
+    with open(f"made-{{number}}", "wb") as file:
+        file.write(os.urandom(20_000))
+    with open(f"kept-{{number % 20}}", "wb") as file:
+        file.write(os.urandom(3_000))
+    if number >= 40:
+        os.unlink(f"made-{{number - 40}}")
+    time.sleep(0.05)
+"""
 _WRITE = """
 import os
 for number in range({files}):
@@ -60,6 +80,34 @@ def small(tight: Project, request: pytest.FixtureRequest) -> Site:
     made = Site(tight, request.node.name.removeprefix("test_"))
     made.make()
     return made
+
+
+@pytest.fixture
+def failing() -> Iterator[Disk]:
+    """Two regions; the file system of ams may fail."""
+    with on_a_disk() as made:
+        yield made
+
+
+@contextmanager
+def writing(site: Site) -> Iterator[None]:
+    """A writer in msk who makes, edits and deletes files, and rewrites a page, until the block ends; who reads the page
+    in ams meets whole versions of it."""
+    where = f"/volumes/msk/html/{site.name}"
+    site.msk.sh("touch writing")
+    with ThreadPoolExecutor(1) as pool, visiting(site.ams.region.web_port, f"/{site.name}/page") as visit:
+        work = pool.submit(said, site.project.witness, "/usr/bin/python3", "-Bc", _LOAD, workdir=where)
+        try:
+            yield
+        finally:
+            site.msk.sh("rm writing")
+        work.result(WITHIN)
+    assert visit.answers and not visit.wrong, visit.wrong[:5]
+
+
+def nothing_was_raised(project: Project) -> None:
+    for region in project.regions:
+        assert "Traceback" not in (log := region.sidecar.logs().decode()), log[log.index("Traceback") - 1000 :][:6000]
 
 
 def is_told(region: Region, problem: str) -> bool:
@@ -144,3 +192,23 @@ def test_a_volume_that_is_mounted_read_only_is_refused_in_one_line(site: Site) -
         assert "read-only" in node.logs().decode().strip().splitlines()[-1].lower()
     finally:
         node.remove(force=True)
+
+
+def test_a_file_system_that_becomes_read_only_is_told_and_made_up_for_when_it_is_repaired(failing: Disk) -> None:
+    site, ams = Site(failing.project, "failing"), failing.project.ams
+    site.make()
+    site.msk.python(author("page", 1, 0))
+    site.wait_identical()
+    with writing(site):
+        failing.fail()
+        wait_for(lambda: is_told(ams, "its disk fails"), "ams says that it cannot write", WITHIN, every=0.2)
+        time.sleep(12)  # it is tried again
+        wait_for(lambda: is_told(ams, "its disk fails"), "ams still says so", WITHIN, every=0.2)
+        assert ams.asked.status()["alive"]
+    failing.repair()
+    site.wait_identical(120.0)
+    wait_for(lambda: not is_told(ams, "its disk fails"), "nothing is wrong any more", WITHIN, every=0.2)
+    site.ams.sh("echo after >after")
+    assert "after" in site.wait_identical()
+    nothing_was_raised(failing.project)
+    assert [0, 0] == [region.asked.status()["store"]["conflicts"] for region in failing.project.regions]

@@ -1,6 +1,7 @@
 """A start on a volume whose index cannot be opened: it waits, and says so to whoever asks."""
 
 import asyncio
+import errno
 import json
 import socket
 from pathlib import Path
@@ -105,3 +106,33 @@ async def test_what_waiting_does_not_mend_ends_the_start(volume: Volume) -> None
     with pytest.raises(GeorootError) as raised:
         await asyncio.wait_for(volume.opened(), 30)
     assert raised.value is volume._error
+
+
+@pytest.mark.parametrize(("number", "elsewhere"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EROFS, False)])
+async def test_rsync_is_tried_elsewhere_if_the_disk_or_the_quota_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, elsewhere: bool
+) -> None:
+    state, run_dir = tmp_path / "state", tmp_path / "run"
+    where: list[Path] = []
+
+    def prepare(base: str) -> None:
+        if state in Path(base).parents:
+            raise OSError(number, "not here")
+
+    async def row(base: str, *_: object) -> None:
+        where.append(Path(base).parent)
+
+    async def version(_: object) -> str:
+        return "3.5.0"
+
+    for name, instead in (("_prepare", prepare), ("_row", row), ("_version", version)):
+        monkeypatch.setattr(f"sidecar.link.selftest.{name}", instead)
+    for made in (state, run_dir):
+        made.mkdir()
+    if not elsewhere:
+        with pytest.raises(EnvironmentFault, match="not here"):
+            await daemon.tried(True, str(state), str(run_dir), {})
+        return
+    assert "3.5.0" == await daemon.tried(True, str(state), str(run_dir), {})
+    assert {run_dir} == set(where)
+    assert not list(state.iterdir())

@@ -315,10 +315,31 @@ def test_what_cannot_be_written_cuts_the_link_and_lands_over_the_next(
     settled_by(link, lambda: broken.failed)
     assert error is ended(link)
     assert [] == list(Path(node.root.path).iterdir())
+    assert str(error) == node.landing.problem
     broken.broken = False
     frames = said_over(node, *batches)
     assert [Outcome.APPLIED] * 2 == [frame.rest for frame in frames if isinstance(frame, Settle)]
+    assert "" == node.landing.problem
     assert 0o700 == (Path(node.root.path) / "d").stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EDQUOT])
+def test_what_a_batch_leaves_may_stay_until_the_disk_lets_it_go(
+    start: Starter, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    node = start()
+    left = Path(node.options.inbox) / "ams" / "ams.1"
+    left.mkdir(parents=True)
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(number, "not now")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.rmdir", refused)
+        node.landing.forget("ams", "ams.1")
+    assert left.exists()
+    node.landing.forget("ams", "ams.1")
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("error", FULL[:2])
