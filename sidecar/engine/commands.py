@@ -164,7 +164,7 @@ class Commands(Decisions):
         if forgotten is not None and (rows := self._node.index.flagged(Flag.FORGOTTEN, 1)):
             return f"held as `forgotten`, {shown(rows[0].path)} among it: {forgotten.why}; {FORGOTTEN_HINT}"
         for path, why in unsent.items():
-            return f"{len(unsent)} paths are not sent, {shown(path)} among them: {why.why}; {why.hint}"
+            return f"{len(unsent)} paths are not sent, {shown(path) or '.'} among them: {why.why}; {why.hint}"
         problems = link.outbound.problems if link.outbound is not None else {}
         for path, hint in problems.items():
             return f"{len(problems)} paths are not applied there, {shown(path)} among them: {hint}"

@@ -153,7 +153,7 @@ class Node:
             self.disk,
             metrics,
             excluded=self.excluded,
-            overflowed=self.scan_soon,
+            scan_soon=self.scan_soon,
             arrived=self.landing.arrived,
             mend=self.landing.mend,
             rows_lost=self._rows_lost,
@@ -292,7 +292,7 @@ class Node:
             await asyncio.sleep(ROOT_LOOK)
 
     def scan_soon(self) -> None:
-        """Events were lost: look at everything."""
+        """Look at everything: events may have missed something."""
         self.scans.soon()
 
     @property

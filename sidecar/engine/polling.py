@@ -72,6 +72,7 @@ class Polling:
         """One round."""
         await in_slices(self._watcher.retry())
         await self._watching.caught_up()
+        self._watching.unlisted.look_again()
         unwatched = self._watcher.unwatched
         self._tell(len(unwatched))
         if unwatched:
@@ -79,6 +80,7 @@ class Polling:
 
     async def _take(self, seen: Result) -> None:
         """What was found goes in the order in which a visitor of a peer needs it."""
+        self._watching.unlisted.add(seen.refused)
         if not seen.differing:
             return
         await self._watching.caught_up()

@@ -12,7 +12,7 @@ from sidecar.core.entry import Kind, Row, Stat
 from sidecar.core.observe import Change
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.engine.turn import SLICE
-from sidecar.fs.faults import Missing
+from sidecar.fs.faults import Denied, Missing
 from sidecar.fs.root import WebRoot
 from sidecar.fs.walk import Slice, directory, walk
 from sidecar.fs.watch import Watcher
@@ -24,7 +24,7 @@ COVER_SLICE: Final = 50
 
 @dataclasses.dataclass(slots=True)
 class Result:
-    """What one scan saw: `special` files, `refused` directories, and how long it took in seconds.
+    """What one scan saw: `special` files, directories that `refused` to be listed, how long it took in seconds.
 
     `links` are the symlinks that differ: what they lead to is to be taken up before. `gone` are the paths that rows
     name and that are not there; of a directory that is gone, it alone.
@@ -33,7 +33,7 @@ class Result:
     files: int = 0
     differing: int = 0
     special: int = 0
-    refused: list[RelPath] = dataclasses.field(default_factory=list)
+    refused: dict[RelPath, Denied] = dataclasses.field(default_factory=dict)
     links: list[RelPath] = dataclasses.field(default_factory=list)
     gone: list[RelPath] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
@@ -87,7 +87,7 @@ class Scanner:
                 result.special += len(part.special)
                 there.update((paths.join(part.path, name), stat) for name, stat in part.entries)
                 if part.refused is not None:
-                    result.refused.append(part.path)
+                    result.refused[part.path] = part.refused
                 elif part.last:
                     await self._compare(part.path, there, result)
                 if part.last:

@@ -95,10 +95,12 @@ class Scans:
         self.running = True
         self._finding = finding
         try:
+            self._watching.unlisted.scan_begins()
             self.last = await self.scanner.scan()
             await self._caught_up()
             await self._differs(self.last.links)
             await self._caught_up()
+            self._watching.unlisted.scan_ended(self.last.refused)
             await self._vanished(self.last.gone)
         finally:
             self._finding = False

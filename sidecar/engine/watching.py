@@ -19,6 +19,7 @@ from sidecar.engine.dirty import Dirty
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.hashing import Hashing
 from sidecar.engine.turn import SLICE, Turn, deepest_first, left_before, on_one_way
+from sidecar.engine.unlisted import Unlisted
 from sidecar.errors import NeedsHelp, Retryable
 from sidecar.fs import limits
 from sidecar.fs.events import Reason
@@ -51,7 +52,7 @@ class Watching:
     """Events and scans come in, rows go out.
 
     Args:
-        overflowed: called when events were lost and a scan is due.
+        scan_soon: called when a scan is due: events were lost, or a directory can be listed again.
         arrived: called with the inbox names under which files appeared.
         mend: called before paths are looked at: finishes what a failed transaction left.
         rows_lost: called when a transaction failed in which rows were told of.
@@ -69,7 +70,7 @@ class Watching:
         metrics: Metrics,
         *,
         excluded: Callable[[RelPath, bool], bool],
-        overflowed: Callable[[], None],
+        scan_soon: Callable[[], None],
         arrived: Callable[[list[RelPath]], None],
         mend: Callable[[], None],
         rows_lost: Callable[[], None],
@@ -83,7 +84,7 @@ class Watching:
         self._hashing = Hashing(root, index, disk)
         self._metrics = metrics
         self._excluded = excluded
-        self._overflowed = overflowed
+        self._scan_soon = scan_soon
         self._arrived = arrived
         self._mend = mend
         self._rows_lost = rows_lost
@@ -95,6 +96,7 @@ class Watching:
         self._ended = 0
         self._turned = asyncio.Event()
         self._turning: frozenset[RelPath] = frozenset()
+        self.unlisted = Unlisted(root, excluded, scan_soon)
         self.dirty = Dirty()
         self.troubles: dict[RelPath, Trouble] = {}
         self.root_lost = False
@@ -136,8 +138,9 @@ class Watching:
             await self.looked_at()
 
     def unreadable(self) -> list[tuple[RelPath, Unreachable]]:
-        """The paths that cannot be read, each with why."""
-        return [(path, trouble) for path, trouble in self.troubles.items() if isinstance(trouble, Unreachable)]
+        """The directories that cannot be listed, and the paths that cannot be read, each with why."""
+        troubles = [(path, trouble) for path, trouble in self.troubles.items() if isinstance(trouble, Unreachable)]
+        return [*self.unlisted.paths.items(), *troubles]
 
     def unsent(self) -> dict[RelPath, Unreachable]:
         """Those of them of which a peer misses something: of a FIFO, socket or device none does, but for what the row
@@ -165,7 +168,7 @@ class Watching:
             self.overflowed_at = time.monotonic()
             self._metrics.overflows.inc()
             log.warning("events were lost, a scan looks for what they told", hint=too_many_events())
-            self._overflowed()
+            self._scan_soon()
         self.root_lost = self.root_lost or seen.root_lost
         self._more = seen.more
         if seen.more:
@@ -312,6 +315,7 @@ class Watching:
         except (Denied, Special):
             turn.there.append(path)
             return
+        self.unlisted.looked_at(path, stat)
         if stat is None and not self._says(path, None):
             turn.gone.append(path)
         elif stat is not None and stat.kind is Kind.SYMLINK:

@@ -482,6 +482,42 @@ def test_a_path_of_another_owner_is_reported_and_the_rest_goes_on(pair: Regions)
     wait_for(lambda: msk.status()["problem_count"] == 0, "the report goes")
 
 
+def test_a_directory_that_cannot_be_listed_is_told_and_loses_nothing(pair: Regions) -> None:
+    msk, ams = sides(pair)
+    shut = msk.html / "shut"
+    (shut / "deep").mkdir(parents=True)
+    for name in ("page", "deep/page", "deep/gone"):
+        (shut / name).write_text(name)
+    before = pair.wait_identical()
+    # its mode is the same there, where it cannot be listed either
+    shut.chmod(0o000)
+    for one in (msk, ams):
+        wait_for(lambda one=one: one.status()["problem_count"] == 1, "it is reported")  # type: ignore[misc]
+        (problem,) = one.status()["problems"]
+        assert "shut" == problem["path"] and "cannot be listed" in problem["why"] and "chmod" in problem["hint"]
+        assert 1 == one.metric("georoot_problem_paths")
+    for command in (("wait", "--timeout", "1s"), ("sync", "--once", "--timeout", "30s")):
+        ran = msk.command(*command)
+        assert 5 == ran.code and "shut" in ran.out + ran.err and "cannot be listed" in ran.out + ran.err
+    (msk.html / "after").write_text("x")
+    wait_for((ams.html / "after").exists, "the rest goes on")
+    msk.stop()
+    shut.chmod(0o755)
+    (shut / "new").mkdir()
+    (shut / "new" / "page").write_text("new")
+    (shut / "deep" / "gone").unlink()
+    shut.chmod(0o000)
+    msk.start()
+    wait_for(lambda: msk.settled and msk.status()["problem_count"] == 1, "a new run reports it too")
+    shut.chmod(0o755)
+    tree = pair.wait_identical()
+    assert (before.keys() - {"shut/deep/gone"}) | {"shut/new", "shut/new/page", "after"} == tree.keys()
+    wait_for(lambda: msk.status()["problem_count"] == ams.status()["problem_count"] == 0, "the report goes")
+    assert 0 == msk.command("wait").code
+    (shut / "new" / "late").write_text("told by an event again")
+    assert "shut/new/late" in pair.wait_identical()
+
+
 def test_a_frozen_peer_is_noticed_and_caught_up_with(pair: Regions) -> None:
     msk, ams = sides(pair)
     ams.send(signal.SIGSTOP)
