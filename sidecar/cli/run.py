@@ -1,11 +1,28 @@
 """`sidecar run`: the daemon, in the foreground."""
 
+import contextlib
+import sys
+from collections.abc import Iterator
+
 import click
 
 
 @click.command
 def run() -> int:
     """Run the sidecar in the foreground until it is told to stop (SIGTERM, SIGINT)."""
+    with _without("rich"):  # structlog loads it for tracebacks in colours: 3 MB that no log line of ours needs
+        import structlog  # noqa: F401, PLC0415
     from sidecar import config, daemon  # noqa: PLC0415 - the other commands need none of it
 
     return daemon.run(config.load())
+
+
+@contextlib.contextmanager
+def _without(module: str) -> Iterator[None]:
+    """What is imported in the block does without an optional module, unless that is loaded already."""
+    hidden = sys.modules.setdefault(module, None)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        if hidden is None:
+            del sys.modules[module]

@@ -1,5 +1,9 @@
 """`sidecar run`."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from sidecar import config, daemon
@@ -37,3 +41,18 @@ def test_a_wrong_setting_is_one_line_and_nothing_runs(sidecar: Sidecar, monkeypa
 
 def test_the_daemons_code_for_what_is_left_is_the_documented_one() -> None:
     assert exits.UNSENT == daemon.NOT_FLUSHED
+
+
+def test_the_daemon_holds_none_of_what_is_for_eyes_alone() -> None:
+    asked = """
+import sys
+from sidecar.cli import commands
+
+commands.main(["run"])
+print(sorted({"rich", "pygments", "structlog"} & sys.modules.keys()))
+import rich.console
+"""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "GEOROOT_REGION": "no region"}
+    argv = (sys.executable, "-c", asked)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert ("['structlog']\n", 0) == (done.stdout, done.returncode), done.stderr
