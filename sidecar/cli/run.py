@@ -3,6 +3,8 @@
 import contextlib
 import sys
 from collections.abc import Iterator
+from types import ModuleType
+from typing import cast
 
 import click
 
@@ -20,9 +22,11 @@ def run() -> int:
 @contextlib.contextmanager
 def _without(module: str) -> Iterator[None]:
     """What is imported in the block does without an optional module, unless that is loaded already."""
-    hidden = sys.modules.setdefault(module, None)  # type: ignore[arg-type]
+    loaded = module in sys.modules
+    if not loaded:
+        sys.modules[module] = cast("ModuleType", None)  # what the import statement takes for: it is not there
     try:
         yield
     finally:
-        if hidden is None:
+        if not loaded:
             del sys.modules[module]
