@@ -73,7 +73,7 @@ def next_offer(box: Outbox, resolver: Resolver, limit: int) -> Plan | None:
                 return None
         while box.offers[turn]:
             chosen = _first(box, turn, limit)
-            planned = _links_in_order(box, resolver, chosen) if turn is Round.SYMLINKS else _alone(box, chosen)
+            planned = _links_in_order(box, resolver, chosen) if turn is Round.SYMLINKS else _as_chosen(box, chosen)
             if planned:
                 return box.launch(Lane.OFFER, planned)
             if not chosen or turn is Round.SYMLINKS:
@@ -136,12 +136,34 @@ def _leads_over(resolver: Resolver, link: Item, replace: list[RelPath]) -> bool:
     return any(path == over or paths.beneath(path, over) for over in targets for path in replace)
 
 
-def _alone(box: Outbox, chosen: list[Item]) -> list[Planned]:
-    """What of it goes as it is: a deletion beneath what is about to take the place of its directory goes with that."""
+def _as_chosen(box: Outbox, chosen: list[Item]) -> list[Planned]:
+    """What of it goes as it is: a deletion beneath what is about to take the place of its directory goes with that.
+
+    The deletion of a directory leans on those beneath it: what the peer has not deleted by then lives on there, and the
+    directory with it. One that has others to wait for, which go live, goes live too.
+    """
+    if chosen and chosen[0].kind is not Kind.TOMBSTONE:
+        return [Planned(item) for item in chosen]
+    planned, number = list[Planned](), box.next_number(Lane.OFFER)
+    brought = dict[RelPath, tuple[int, int]]()
+    for flown, item in box.flown_offers():
+        _count_above(brought, item, flown)
     for item in chosen:
-        if replacing(box, item.path) is not None and item.kind is Kind.TOMBSTONE:
+        count, leans = brought.get(item.path, (0, NOTHING))
+        if replacing(box, item.path) is not None or count < box.count_dead_in(item.path):
             box.promote(item.path)
-    return [Planned(item) for item in chosen if item.path not in box.live]
+        else:
+            planned.append(Planned(item, leans))
+            _count_above(brought, item, number)
+    return planned
+
+
+def _count_above(brought: dict[RelPath, tuple[int, int]], item: Item, number: int) -> None:
+    """For every directory above a deletion: how many are offered beneath it, and the lowest number that brings one."""
+    if item.kind is Kind.TOMBSTONE:
+        for above in paths.ancestors(item.path):
+            count, lowest = brought.get(above, (0, number))
+            brought[above] = count + 1, min(lowest, number)
 
 
 def _links_in_order(box: Outbox, resolver: Resolver, chosen: list[Item]) -> list[Planned]:

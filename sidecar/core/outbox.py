@@ -121,6 +121,8 @@ class Outbox:
         """the unsettled paths that are deletions"""
         self._symlinks: set[RelPath] = set()
         self._graves: set[RelPath] = set()
+        self._dead_in: Counter[RelPath] = Counter()
+        self._busy_dead: set[RelPath] = set()
         self._deferred: set[RelPath] = set()
 
     # -- what comes in
@@ -172,7 +174,7 @@ class Outbox:
         item = self.offers[turn].pop(path, None) if turn is not None else None
         if item is not None:
             self.live[path] = item
-            self._mark_round(path, self._turn_of(item))
+            self._keep_round(item)
         return item
 
     def defer(self, item: Item) -> None:
@@ -199,6 +201,15 @@ class Outbox:
         """The unsettled deletions beneath a path."""
         return sorted(d for d in self.tombstones if paths.beneath(d, path)) if path in self._graves else []
 
+    def count_dead_in(self, path: RelPath) -> int:
+        """How many deletions beneath a path are unsettled."""
+        return self._dead_in[path]
+
+    def waits_for_busy(self, path: RelPath) -> bool:
+        """Does the peer not take a deletion beneath, because a local writer there has it open?"""
+        waiting = (dead for dead in self._busy_dead if paths.beneath(dead, path))
+        return any(dead in self.live and self.live[dead].busy for dead in waiting)
+
     def _item(self, row: Row) -> Item:
         best = versions.winner(row.version)
         assert best is not None, "a row without a version is never sent"
@@ -207,7 +218,7 @@ class Outbox:
     def _note(self, row: Row) -> None:
         self._top = max(self._top, row.seq)
         self.seqs[row.path] = row.seq
-        self.tombstones.discard(row.path)
+        self._unbury(row.path)
         self._symlinks.discard(row.path)
         best = versions.winner(row.version)
         if best is not None and best.kind is Kind.TOMBSTONE:
@@ -225,6 +236,7 @@ class Outbox:
         self.tombstones.add(path)
         for above in paths.ancestors(path):
             self._graves.add(above)
+            self._dead_in[above] += 1
             if above in self.live:
                 self._keep_round(self.live[above])
                 continue
@@ -233,9 +245,19 @@ class Outbox:
             if item is not None and self.over_graves(item):
                 self.defer(item)
 
+    def _unbury(self, path: RelPath) -> None:
+        if path not in self.tombstones:
+            return
+        self.tombstones.discard(path)
+        self._busy_dead.discard(path)
+        for above in paths.ancestors(path):
+            self._dead_in[above] -= 1
+            if not self._dead_in[above]:
+                del self._dead_in[above]
+
     def _done(self, path: RelPath) -> None:
         self.seqs.pop(path, None)
-        self.tombstones.discard(path)
+        self._unbury(path)
         self._symlinks.discard(path)
         self._unmark_round(path)
 
@@ -243,8 +265,13 @@ class Outbox:
         return Round.TOMBSTONES if self.over_graves(item) else ROUND_OF[item.kind]
 
     def _keep_round(self, item: Item) -> None:
-        """What was offered counts in the round of what it is now: a file that was deleted since holds up no symlink."""
-        if item.path in self._round_of:
+        """What was offered counts in the round of what it is now: a file that was deleted since holds up no symlink. In
+        none counts a directory that stays while somebody has a file in it open."""
+        if item.path not in self._round_of:
+            return
+        if item.kind is Kind.TOMBSTONE and self.waits_for_busy(item.path):
+            self._unmark_round(item.path)
+        else:
             self._mark_round(item.path, self._turn_of(item))
 
     def _mark_round(self, path: RelPath, turn: Round) -> None:
@@ -295,6 +322,11 @@ class Outbox:
     def flight(self, lane: Lane, number: int) -> tuple[Item, ...]:
         """What is in flight under this number, in the order of its entries; () for one that was answered."""
         return self._flights.get((lane, number), ())
+
+    def flown_offers(self) -> list[tuple[int, Item]]:
+        """What is offered and in flight, as it is now, each with the number of its batch."""
+        flown = [(number, items) for (lane, number), items in self._flights.items() if lane is Lane.OFFER]
+        return [(number, item) for number, items in flown for item in items if self.seqs.get(item.path) == item.seq]
 
     def next_number(self, lane: Lane) -> int:
         """The number that the next batch of `lane` gets."""
@@ -378,6 +410,8 @@ class Outbox:
                 item.stage = item.kind is Kind.FILE and not answer.hash
             case Outcome.BUSY:
                 item.busy = True
+                if item.path in self.tombstones:
+                    self._busy_dead.add(item.path)
                 self._unmark_round(item.path)  # nothing waits for it: neither a round, nor who waits for all offers
                 item.not_before = now + (TROUBLE_RETRY if answer.hint else BUSY_RETRY)
                 item.stage = False  # it asks for the content when it can take it

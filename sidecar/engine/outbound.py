@@ -354,7 +354,7 @@ class Outbound:
         if plan is None:
             self._offers_due = 0.0
             return False
-        self._say(self._batch(box, plan, "", [self._bare(p) for p in plan.planned]))
+        self._say(self._batch(box, plan, "", [self._entry(p) for p in plan.planned]))
         return True
 
     def _send_small(self, box: Outbox, now: float) -> bool:
@@ -428,9 +428,6 @@ class Outbound:
         if item.came_from is not None:
             return Entry(item.path, row.version, How.FROM, item.came_from, leans=planned.leans)
         return Entry(item.path, row.version, leans=planned.leans)
-
-    def _bare(self, planned: Planned) -> Entry:
-        return Entry(planned.item.path, self._row(planned).version)
 
     def _row(self, planned: Planned) -> Row:
         row = self._me.index.get(planned.item.path)

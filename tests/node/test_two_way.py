@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.core.outbox import BUSY_RETRY
 from tests.node.sidecars import Regions, Sidecar, regions
 from tests.support.asking import wait_for
 
@@ -228,6 +229,24 @@ def test_a_region_that_was_away_catches_up(pair: Regions) -> None:
     tree = pair.wait_identical()
     assert 201 == len(tree)
     assert "edit 4" == (ams.html / "stays").read_text()
+
+
+def test_a_directory_that_was_deleted_goes_when_a_file_in_it_is_closed(pair: Regions) -> None:
+    """Who has the file open writes nothing: neither the file nor its directory comes back."""
+    msk, ams = sides(pair)
+    (msk.html / "d" / "e").mkdir(parents=True)
+    (msk.html / "d" / "e" / "log").write_text("x")
+    pair.wait_identical()
+    assert 0 == ams.stop()
+    shutil.rmtree(msk.html / "d")
+    (msk.html / "other").write_text("x")
+    wait_for(lambda: msk.status()["peers"][0]["state"] != "up", "the link is down")
+    with (ams.html / "d" / "e" / "log").open("ab"):
+        ams.start()
+        wait_for((ams.html / "other").exists, "the link is up again")
+        time.sleep(2 * BUSY_RETRY)
+        assert (ams.html / "d" / "e" / "log").exists()
+    assert {"other"} == set(pair.wait_identical())
 
 
 @pytest.mark.parametrize("round_", range(3))

@@ -109,8 +109,14 @@ def deletions_go_in_any_order(broken: pytest.MonkeyPatch) -> None:
     broken.setattr(order._Chooser, "_deletions_beneath", lambda chooser, path: order.NOTHING)
 
 
+def offered_deletions_lean_on_nothing(broken: pytest.MonkeyPatch) -> None:
+    """Order: a directory is offered as deleted though a deletion beneath it is unsettled."""
+    broken.setattr(order, "_as_chosen", lambda box, chosen: [Planned(item) for item in chosen])
+
+
 def deletions_are_offered_in_any_order(broken: pytest.MonkeyPatch) -> None:
-    """Deletions deepest first."""
+    """Deletions go deepest first; one of a directory that is ahead would wait for those beneath it, too."""
+    offered_deletions_lean_on_nothing(broken)
 
     def first(box: Outbox, turn: Round, limit: int) -> list[Item]:
         waiting = sorted(box.offers[turn].values(), key=lambda item: paths.depth(item.path))
@@ -373,6 +379,10 @@ SCENES: Final[tuple[tuple[Break, Callable[[], None]], ...]] = (
     (
         deletions_are_offered_in_any_order,
         test_scenarios.test_deletions_that_are_offered_leave_nothing_of_their_directories,
+    ),
+    (
+        offered_deletions_lean_on_nothing,
+        test_scenarios.test_a_directory_whose_deletion_was_offered_goes_when_a_file_in_it_is_closed,
     ),
     (
         a_want_for_a_loser_is_settled,

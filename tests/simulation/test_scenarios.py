@@ -154,6 +154,24 @@ def test_deletions_that_are_offered_leave_nothing_of_their_directories() -> None
     assert [{}, {}, {}] == [node.disk.shown() for node in world.nodes]
 
 
+def test_a_directory_whose_deletion_was_offered_goes_when_a_file_in_it_is_closed() -> None:
+    """Who had the file open wrote nothing; the directory outlived it, and was there again in all regions."""
+    world = World(Setting())
+    a, b, _ = world.nodes
+    wrote(a, b"1001", INSIDE)
+    world.calm(Random(0))
+    for each in world.links:
+        each.cut()
+    b.disk.open.add(b.disk.files[INSIDE].ino)
+    a.delete(A)
+    a.absorb(list(a.dirty))
+    world.go_on(3, Random(0))
+    assert {A, INSIDE} == set(b.disk.shown())
+    b.disk.open.clear()
+    world.calm(Random(0))
+    assert [{}, {}, {}] == [node.disk.shown() for node in world.nodes]
+
+
 def test_a_peer_that_sends_a_version_itself_may_still_lack_the_bytes_of_a_losing_head() -> None:
     """It asked for them, and the link was cut before that was heard: it could ask only if the path was unsettled on."""
     world = World(Setting((0.0, 0.0)))

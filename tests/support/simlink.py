@@ -219,7 +219,7 @@ class Sender:
         if plan is None:
             self._offers_due = 0.0
             return False
-        self._say_batch(plan, "", [Entry(p.item.path, self._version(p.item.path)) for p in plan.planned])
+        self._say_batch(plan, "", [self._entry(p) for p in plan.planned])
         return True
 
     def _send_small(self) -> bool:

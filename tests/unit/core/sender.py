@@ -63,8 +63,7 @@ class Sender:
 
     def leaning(self) -> list[tuple[str, int]]:
         """The same, each with the number that it leans on."""
-        plan = self.plan()
-        return [(planned.item.path.decode(), planned.leans) for planned in plan.planned] if plan else []
+        return leaning(self.plan())
 
     def alone(self, now: float = 0.0, busy: Container[Lane] = ()) -> tuple[str, Lane] | None:
         """The next file that travels alone, and its lane."""
@@ -77,6 +76,10 @@ class Sender:
     def offers(self, limit: int = 100) -> list[str]:
         """The names in the next batch of offers."""
         return names(order.next_offer(self.box, self.resolver, limit))
+
+    def offers_leaning(self, limit: int = 100) -> list[tuple[str, int]]:
+        """The same, each with the number that it leans on."""
+        return leaning(order.next_offer(self.box, self.resolver, limit))
 
     # -- what is answered
 
@@ -91,3 +94,7 @@ class Sender:
 
 def names(plan: Plan | None) -> list[str]:
     return [planned.item.path.decode() for planned in plan.planned] if plan is not None else []
+
+
+def leaning(plan: Plan | None) -> list[tuple[str, int]]:
+    return [(planned.item.path.decode(), planned.leans) for planned in plan.planned] if plan is not None else []

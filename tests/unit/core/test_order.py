@@ -598,6 +598,49 @@ def test_offered_deletions_go_deepest_first() -> None:
     assert {"a", "c"} == set(sender.offers(limit=2))
 
 
+def test_the_offered_deletion_of_a_directory_leans_on_those_of_what_was_in_it() -> None:
+    sender = Sender()
+    for name in ("d/x", "d/y", "d", "e"):
+        sender.offer(name, deleted(1))
+    assert [("d/x", 0)] == sender.offers_leaning(limit=1)
+    assert {("d/y", 0), ("d", 1), ("e", 0)} == set(sender.offers_leaning())
+
+
+def test_the_offered_deletion_of_a_directory_waits_for_what_the_peer_has_open_in_it() -> None:
+    sender = Sender()
+    for name in ("d/log", "d", "e"):
+        sender.offer(name, deleted(1))
+    assert ["d/log"] == sender.offers(limit=1)
+    sender.told(Answer(0, Outcome.BUSY), lane=Lane.OFFER, now=0.0)
+    assert ["e"] == sender.offers()
+    assert [] == sender.small(now=0.0)
+    sender.settled(Lane.OFFER)
+    assert sender.box.all_offered, "who waits for all offers does not wait for it"
+    assert ["d/log", "d"] == sender.small(now=BUSY_RETRY)
+
+
+def test_nobody_waits_for_a_directory_that_came_back_with_what_the_peer_has_open_in_it() -> None:
+    sender = Sender()
+    for name in ("d/e/log", "d/e", "d"):
+        sender.offer(name, deleted(1))
+    assert ["d/e/log", "d/e", "d"] == sender.offers()
+    busy, again = Answer(0, Outcome.BUSY), [Answer(index, Outcome.AGAIN) for index in (1, 2)]
+    sender.told(busy, *again, lane=Lane.OFFER, now=0.0)
+    assert ([], True) == (sender.small(now=0.0), sender.box.all_offered)
+    assert ["d/e/log", "d/e", "d"] == sender.small(now=BUSY_RETRY)
+
+
+def test_the_offered_deletion_of_a_directory_goes_with_those_of_what_was_in_it_that_go_live() -> None:
+    sender = Sender()
+    sender.offer("d", deleted(1))
+    sender.offer("d/x", deleted(1))
+    sender.delete("d/y")
+    assert ["d/x"] == sender.offers()
+    sender.settled(Lane.OFFER)
+    assert [] == sender.offers()
+    assert ["d/y", "d"] == sender.small()
+
+
 def test_deletions_are_not_offered_before_a_symlink_that_goes_live_is_there() -> None:
     sender = Sender()
     sender.offer("gone", deleted(1))
