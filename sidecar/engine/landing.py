@@ -313,7 +313,8 @@ class Landing:
             Retryable, NeedsHelp: it cannot be done yet, as on a full disk.
         """
         if self.unfinished:
-            self._recover()
+            with self.committed():
+                self._recover()
             self.unfinished = False
 
     def _intent(self, entry: Entry, staged: Staged | None) -> Intent:

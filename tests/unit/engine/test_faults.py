@@ -323,6 +323,19 @@ def test_what_cannot_be_written_cuts_the_link_and_lands_over_the_next(
     assert 0o700 == (Path(node.root.path) / "d").stat().st_mode & 0o777
 
 
+def test_the_links_hear_of_rows_that_were_taken_back_while_a_failed_transaction_was_finished(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would send rows that there are not: what is finished is told of like any other."""
+    node, lost = start(), list[bool]()
+    node.on_rows_lost(lambda: lost.append(True))
+    node.landing.unfinished = True
+    monkeypatch.setattr(node.landing, "_recover", Broken(lambda: None, IndexFull("full")))
+    with pytest.raises(IndexFull):
+        node.landing.mend()
+    assert [True] == lost and node.landing.unfinished and "full" == node.landing.problem
+
+
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EDQUOT])
 def test_what_a_batch_leaves_may_stay_until_the_disk_lets_it_go(
     start: Starter, monkeypatch: pytest.MonkeyPatch, number: int
