@@ -145,6 +145,22 @@ def test_what_was_applied_is_not_sent_back(pair: Regions) -> None:
     assert 100 == msk.metric("georoot_files_sent_total")
 
 
+def test_five_quick_writes_are_five_entries_at_most_and_only_what_was_torn_goes_again(pair: Regions) -> None:
+    msk, ams = sides(pair)
+
+    def sent() -> float:
+        torn = msk.metric("georoot_entries_settled_total", outcome="torn")
+        return msk.metric("georoot_entries_sent_total") - torn
+
+    before = sent()
+    for number in range(5):
+        (msk.html / "page").write_text(str(number))
+        time.sleep(0.1)
+    pair.wait_identical()
+    assert "4" == (ams.html / "page").read_text()
+    assert 1 <= sent() - before <= 5
+
+
 def test_a_reader_sees_whole_versions_only(pair: Regions) -> None:
     msk, ams = sides(pair)
     page, copy = msk.html / "page", ams.html / "page"
