@@ -103,7 +103,7 @@ bench-scale: venv bench-image ## trees of up to a million files: SIZES=10000,100
 accept: venv images test-image ## the acceptance at full size: 20 000 simulated histories, real content in and out
 	@LEVELS=accept scripts/test
 
-soak: venv images test-image ## random work and faults on both sides for SOAK_MINUTES=10: is all of it identical?
+soak: venv images test-image ## random work and faults on both sides for SOAK_MINUTES=10, SOAK_KILLS=200: is all of it identical?
 	@LEVELS=soak scripts/test
 
 # --- housekeeping ---

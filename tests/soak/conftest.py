@@ -1,4 +1,4 @@
-"""The soak: random work and random faults for SOAK_MINUTES (10); `make soak` runs it."""
+"""The soak: random work and random faults for SOAK_MINUTES (10), SOAK_KILLS (200) kills; `make soak` runs it."""
 
 from tests.support.figures import pytest_terminal_summary
 from tests.support.fixtures import engine, project, site
