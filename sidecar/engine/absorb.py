@@ -7,6 +7,7 @@ from typing import TypeAlias
 from sidecar.core import observe, paths
 from sidecar.core import version as versions
 from sidecar.core.entry import Flag, Kind, Row, Stat, marked
+from sidecar.core.ignore import Excluded, within_excluded
 from sidecar.core.observe import Change
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse, Surprise, Unreachable
@@ -22,17 +23,23 @@ def _nothing_is_withheld(_path: RelPath) -> bool:
     return False
 
 
+def _nothing_is_excluded(_path: RelPath, _is_dir: bool) -> bool:
+    return False
+
+
 @dataclasses.dataclass(slots=True)
 class Absorber:
     """Turns local changes into rows of `replica`.
 
     `withheld`: is nobody to hear that a path is gone? It waits, and the bytes of its row with it.
+    `excluded`: what is never replicated gets no row.
     `finding`: this is the first scan of a new index, or after a power loss, so what no row names is found, not written;
     `power_lost`: so is what differs from its row, or is missing.
     """
 
     replica: Replica
     withheld: Callable[[RelPath], bool] = _nothing_is_withheld
+    excluded: Excluded = _nothing_is_excluded
     finding: bool = False
     power_lost: bool = False
     unchanged: int = 0
@@ -108,6 +115,8 @@ class Absorber:
             if self.withheld(path):
                 raise Unreachable(path, "it was gone at a scan: held", "put it back, or `sidecar approve scan`")
             return self._vanished(row)
+        if row.stat is None and within_excluded(self.excluded, path, stat.kind is Kind.DIR):
+            return row  # a peer that has it names it
         if stat.kind is Kind.FILE:
             return self._file(row, stat, change)
         if row.stat is not None and row.stat.kind is Kind.DIR and not _is_same_directory(stat, row.stat):

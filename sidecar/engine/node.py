@@ -107,7 +107,7 @@ class Node:
             trash_room=self._trash_room,
             released=self._released,
         )
-        self.absorber = Absorber(self.replica, self.holds.withheld)
+        self.absorber = Absorber(self.replica, self.holds.withheld, self.excluded)
         self._recovery = Recovery(self.replica, root, index, self.disk.trash_name, now_us)
         self.troubles: dict[RelPath, str] = {}
         """what a peer sent and this node could not do, with its hint"""
