@@ -1,5 +1,6 @@
 """What one peer still needs: everything unsettled at it during one connection, and the answers that settle it."""
 
+import bisect
 import dataclasses
 import enum
 import heapq
@@ -122,7 +123,9 @@ class Outbox:
         self._symlinks: set[RelPath] = set()
         self._graves: set[RelPath] = set()
         self._dead_in: Counter[RelPath] = Counter()
+        self._dead_sorted: list[RelPath] | None = None
         self._busy_dead: set[RelPath] = set()
+        self._busy_in: Counter[RelPath] = Counter()
         self._deferred: set[RelPath] = set()
 
     # -- what comes in
@@ -199,16 +202,20 @@ class Outbox:
 
     def dead_beneath(self, path: RelPath) -> list[RelPath]:
         """The unsettled deletions beneath a path."""
-        return sorted(d for d in self.tombstones if paths.beneath(d, path)) if path in self._graves else []
+        if not self._dead_in[path]:
+            return []
+        if self._dead_sorted is None:
+            self._dead_sorted = sorted(self.tombstones)
+        first = bisect.bisect_left(self._dead_sorted, path + b"/")
+        return self._dead_sorted[first : first + self._dead_in[path]]
 
     def count_dead_in(self, path: RelPath) -> int:
         """How many deletions beneath a path are unsettled."""
         return self._dead_in[path]
 
     def waits_for_busy(self, path: RelPath) -> bool:
-        """Does the peer not take a deletion beneath, because a local writer there has it open?"""
-        waiting = (dead for dead in self._busy_dead if paths.beneath(dead, path))
-        return any(dead in self.live and self.live[dead].busy for dead in waiting)
+        """Did the peer not take a deletion beneath, because a local writer there has it open?"""
+        return self._busy_in[path] > 0
 
     def _item(self, row: Row) -> Item:
         best = versions.winner(row.version)
@@ -234,6 +241,7 @@ class Outbox:
 
     def _bury(self, path: RelPath) -> None:
         self.tombstones.add(path)
+        self._dead_sorted = None
         for above in paths.ancestors(path):
             self._graves.add(above)
             self._dead_in[above] += 1
@@ -249,11 +257,14 @@ class Outbox:
         if path not in self.tombstones:
             return
         self.tombstones.discard(path)
-        self._busy_dead.discard(path)
-        for above in paths.ancestors(path):
-            self._dead_in[above] -= 1
-            if not self._dead_in[above]:
-                del self._dead_in[above]
+        self._dead_sorted = None
+        _one_less(self._dead_in, path)
+        self._not_busy(path)
+
+    def _not_busy(self, path: RelPath) -> None:
+        if path in self._busy_dead:
+            self._busy_dead.discard(path)
+            _one_less(self._busy_in, path)
 
     def _done(self, path: RelPath) -> None:
         self.seqs.pop(path, None)
@@ -404,6 +415,7 @@ class Outbox:
         read where they lay was being written."""
         is_torn = answer.outcome is Outcome.TORN or (answer.outcome is Outcome.WANT and item.want == answer.hash != b"")
         item.want, item.not_before, item.busy = b"", 0.0, False
+        self._not_busy(item.path)
         match answer.outcome:
             case Outcome.WANT:
                 item.want, item.came_from = answer.hash, None
@@ -412,6 +424,7 @@ class Outbox:
                 item.busy = True
                 if item.path in self.tombstones:
                     self._busy_dead.add(item.path)
+                    self._busy_in.update(paths.ancestors(item.path))
                 self._unmark_round(item.path)  # nothing waits for it: neither a round, nor who waits for all offers
                 item.not_before = now + (TROUBLE_RETRY if answer.hint else BUSY_RETRY)
                 item.stage = False  # it asks for the content when it can take it
@@ -432,3 +445,11 @@ class Outbox:
     def unsettled_above(self, path: RelPath) -> list[RelPath]:
         """The directories above `path` that the peer may lack."""
         return [above for above in paths.ancestors(path) if above in self.seqs]
+
+
+def _one_less(counts: Counter[RelPath], path: RelPath) -> None:
+    """One less is beneath each directory above `path`."""
+    for above in paths.ancestors(path):
+        counts[above] -= 1
+        if not counts[above]:
+            del counts[above]

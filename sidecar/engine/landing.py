@@ -271,7 +271,7 @@ class Landing:
                 self.unfinished = True
                 yield
                 index.clear_intents()  # those of this slice: others are over, or were finished by `mend`
-            self.unfinished, self.problem = False, ""
+            self.unfinished = False
         finally:
             self._attribute("")
 
@@ -293,13 +293,15 @@ class Landing:
 
     @contextmanager
     def committed(self) -> Iterator[None]:
-        """A transaction that fails takes back rows that the links have been told of."""
+        """A transaction that fails takes back rows that the links have been told of; one that does not shows that what
+        was wrong is over."""
         try:
             yield
         except BaseException as error:
             self.problem = str(error) if isinstance(error, GeorootError) else self.problem
             self._rows_lost()
             raise
+        self.problem = ""
 
     def _look_first(self, paths: Iterable[RelPath]) -> None:
         for path in paths:

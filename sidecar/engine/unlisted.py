@@ -78,7 +78,9 @@ class Unlisted:
             return
         if stat is None or stat.kind is not Kind.DIR:
             self._left(path)
-        elif all(part.refused is None for part in directory(self._root, self._excluded, path)):
+        elif self._entered(path) is None and all(
+            part.refused is None for part in directory(self._root, self._excluded, path)
+        ):
             self._scan_soon()
 
     def _left(self, path: RelPath) -> None:

@@ -1,10 +1,13 @@
 """What one peer still needs, how far it has everything, and what each of its answers does."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidecar.core.entry import Head, Kind
 from sidecar.core.frames import Answer, Lane, Outcome
 from sidecar.core.outbox import BUSY_RETRY, PRIVATE_AFTER, TORN_RETRY, TROUBLE_RETRY, Outbox, Round
+from sidecar.core.paths import beneath
 from tests.unit.core import facts
 from tests.unit.core.facts import THEIRS, deleted, digest, directory, file, path, symlink, version
 from tests.unit.core.sender import LARGE, Sender
@@ -417,6 +420,36 @@ def test_a_path_that_was_given_up_is_settled() -> None:
     sender.box.gone(path("a"))
     assert (1, True, []) == (sender.box.cursor, sender.box.idle, sender.small())
     sender.box.gone(path("never"))
+
+
+# -- what dies beneath
+
+NAMES = st.sampled_from(["a", "a/b", "a/b/c", "a/b/d", "a-b", "a/b-c", "a0", "b/c", "b/d/e"])
+ANSWERS = st.sampled_from([Outcome.APPLIED, Outcome.BUSY, Outcome.AGAIN, Outcome.FULL])
+
+
+@given(st.lists(st.tuples(NAMES, st.sampled_from(["file", "delete", "offer", "send"]), ANSWERS), max_size=30))
+def test_what_is_unsettled_beneath_a_directory_is_known_without_a_look_at_everything(
+    steps: list[tuple[str, str, Outcome]],
+) -> None:
+    sender, now = Sender(), 0.0
+    for name, what, outcome in steps:
+        now += TROUBLE_RETRY
+        if what == "file":
+            sender.file(name)
+        elif what == "delete":
+            sender.delete(name)
+        elif what == "offer":
+            sender.offer(name, deleted(1))
+        else:
+            for lane, sent in ((Lane.OFFER, sender.offers(limit=2)), (Lane.SMALL, sender.small(limit=2, now=now))):
+                if sent:
+                    sender.box.answered(lane, sender.box.next_number(lane) - 1, outcome, (), now)
+        box = sender.box
+        for each in map(path, ["a", "a/b", "b", "b/d"]):
+            dead = sorted(one for one in box.tombstones if beneath(one, each))
+            assert (dead, len(dead)) == (box.dead_beneath(each), box.count_dead_in(each))
+            assert any(one in box.live and box.live[one].busy for one in dead) == box.waits_for_busy(each)
 
 
 # -- rounds

@@ -334,6 +334,9 @@ def test_the_links_hear_of_rows_that_were_taken_back_while_a_failed_transaction_
     with pytest.raises(IndexFull):
         node.landing.mend()
     assert [True] == lost and node.landing.unfinished and "full" == node.landing.problem
+    monkeypatch.setattr(node.landing, "_recover", lambda: None)
+    node.landing.mend()
+    assert "" == node.landing.problem, "what was wrong is over"
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EDQUOT])

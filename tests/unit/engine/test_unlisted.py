@@ -119,6 +119,20 @@ async def test_when_it_can_be_listed_it_is_scanned(node: Node, shut: Path, mode:
     assert {b"shut", b"shut/deep"} < node.watcher.watched()
 
 
+def test_an_empty_one_that_cannot_be_entered_calls_for_no_scan(node: Node) -> None:
+    """Its names, of which there are none, could be read: every poll called for one more scan of everything."""
+    empty = Path(node.root.path, "shut")
+    empty.mkdir()
+    empty.chmod(0o600)
+    try:
+        node.watching.unlisted.looked_at(SHUT, node.root.lstat(SHUT))
+        assert [SHUT] == unlisted(node)
+        node.watching.unlisted.look_again()
+        assert not node.scans._due.is_set()
+    finally:
+        empty.chmod(0o755)
+
+
 def test_one_that_shuts_while_it_is_scanned_stays_told(node: Node, shut: Path) -> None:
     unlisted_ = node.watching.unlisted
     shut.chmod(0)
