@@ -98,6 +98,7 @@ class Inbound:
         self.way = Way()
         self._answerer = answerer(lambda: both(self.way, other_way, self.peer), self._say)
         self._orders: dict[Lane, LaneOrder[Batch]] = {lane: LaneOrder() for lane in Lane}
+        self._unmade: set[RelPath] = set()
         self._queues: dict[Lane, asyncio.Queue[Batch]] = {lane: asyncio.Queue() for lane in Lane}
         self._sent: dict[tuple[Lane, int], asyncio.Future[int]] = {}
         self._settling: set[asyncio.Task[None]] = set()
@@ -275,7 +276,7 @@ class Inbound:
         tombstones = {e.path: e for e in batch.entries if _is_tombstone(e) and order.holds(e.leans)}
         together = replaced.replaced(batch.entries)
         leaving = replaced.moving(tombstones, batch.entries, together)
-        lander = self._landing.lander(self._region)
+        lander = self._landing.lander(self._region, self._unmade)
         for indexes in replaced.slices(len(batch.entries), SLICE, together):
             part = batch.entries[indexes.start : indexes.stop]
             # what cannot be written cuts the link: what is in flight leans on it, and all comes again in order

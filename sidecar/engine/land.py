@@ -74,6 +74,9 @@ class Lander:
     """called when a peer's row is to be asked for again, after the others have answered"""
     complete_since: Callable[[], int] = _always
     """every tombstone younger than this (µs since 1970) is here"""
+    unmade: set[RelPath] = dataclasses.field(default_factory=set)
+    """directories that came over this connection and did not fit: what lies in them waits for them. Made here instead,
+    such a directory would be a write of this node, later than what its writer may have put in its place since"""
     answered: dict[RelPath, str] = dataclasses.field(default_factory=dict)
     """what the guard said already"""
     _leaving: Mapping[RelPath, Entry] = dataclasses.field(default_factory=dict)
@@ -86,6 +89,7 @@ class Lander:
         """Land one entry. `staged` is its file, if it has one with the announced hash; `batch` the tombstones that
         travel with it, by path: what leaves in the same batch is moved, not copied."""
         self._leaving = batch
+        self.unmade.discard(entry.path)
         refused = self.refused(entry)
         if refused is not None:
             return refused
@@ -100,6 +104,8 @@ class Lander:
             except Missing:
                 return Landed(Outcome.TORN if entry.how is How.STAGED else Outcome.WANT)
             except (InUse, Unreachable, DiskFull) as error:
+                if isinstance(error, DiskFull) and _is_directory(entry) and len(self.unmade) < GIVEN:
+                    self.unmade.add(entry.path)
                 return not_now(error)
         return Landed(Outcome.BUSY)
 
@@ -337,12 +343,15 @@ class Lander:
     # -- directories
 
     def directories_above(self, path: RelPath) -> None:
-        """A live path makes every directory above it live: a local write where it was not."""
+        """A live path makes every directory above it live: a local write where it was not. Raises NotDone: one of them
+        is on its way."""
         for above in paths.ancestors(path):
             if above in self._live:
                 continue
             row = self.absorber.refresh(above)
             if row.stat is None or row.stat.kind is not Kind.DIR:
+                if above in self.unmade:
+                    raise NotDone(Landed(Outcome.AGAIN))
                 head = Head(self.replica.dots.on(row.version), Kind.DIR, mode=0o755)
                 keep = Keep.CONFLICT if row.version.heads else Keep.LOST
                 out = Out(row.stat, row.hash, keep) if row.stat is not None else None
@@ -382,6 +391,11 @@ class Lander:
                     raise Surprise from None
                 stat, flags = row.stat, Flag.KEPT
         self.replica.commit(Row(row.path, version, stat, b"", row.seq, flags), local=False, heard=entry.version)
+
+
+def _is_directory(entry: Entry) -> bool:
+    best = versions.winner(entry.version)
+    return best is not None and best.kind is Kind.DIR
 
 
 def shows(row: Row, digest: bytes) -> bool:

@@ -115,8 +115,8 @@ class Landing:
         """Is this a name that the gate makes a directory of?"""
         return _BATCH.fullmatch(batch) is not None
 
-    def lander(self, region: str) -> Lander:
-        """What lands the entries of one batch of `region`."""
+    def lander(self, region: str, unmade: set[RelPath] | None = None) -> Lander:
+        """What lands the entries of one batch of `region`; `unmade`: what the batches of one connection share."""
         return Lander(
             self._replica,
             self._absorber,
@@ -130,6 +130,7 @@ class Landing:
             self.joining.prefer,
             waits=self._waits,
             complete_since=lambda: self._me.index.complete_since_us,
+            unmade=unmade if unmade is not None else set(),
         )
 
     def gone(self, gone: Gone) -> None:

@@ -66,6 +66,7 @@ class Receiver:
         self._peer = peer.region
         self._remembered = False
         self._orders: dict[Lane, LaneOrder[Batch]] = {lane: LaneOrder() for lane in Lane}
+        self._unmade: set[RelPath] = set()
         self._queues: dict[Lane, list[Batch]] = {lane: [] for lane in Lane}
         self._ended: dict[tuple[Lane, int], int] = {}
         self._landing: dict[Lane, _Landing] = {}
@@ -126,7 +127,9 @@ class Receiver:
             together = replaced.replaced(batch.entries)
             slices = list(replaced.slices(len(batch.entries), SLICE, together))
             leaving = replaced.moving(tombstones, batch.entries, together)
-            self._landing[lane] = _Landing(batch, staged, leaving, together, slices, self._node.lander(self._peer), [])
+            self._landing[lane] = _Landing(
+                batch, staged, leaving, together, slices, self._node.lander(self._peer, self._unmade), []
+            )
         landing = self._landing[lane]
         if landing.slices:
             self._slice(landing, landing.slices.pop(0))

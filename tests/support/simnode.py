@@ -243,8 +243,8 @@ class SimNode(Writers):
     def now_us(self) -> int:
         return self.now_ns() // 1000
 
-    def lander(self, region: str) -> Lander:
-        """What lands the entries of one batch of `region`."""
+    def lander(self, region: str, unmade: set[RelPath] | None = None) -> Lander:
+        """What lands the entries of one batch of `region`; `unmade`: what the batches of one connection share."""
         return Lander(
             self.replica,
             self.absorber,
@@ -257,6 +257,7 @@ class SimNode(Writers):
             given=self._given,
             waits=self.offers.wait,
             complete_since=lambda: self.store.complete_since_us,
+            unmade=unmade if unmade is not None else set(),
         )
 
     # -- ageing

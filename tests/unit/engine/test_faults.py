@@ -12,7 +12,7 @@ import pytest
 from sidecar.core.entry import Dot, Flag, Head, Kind, Stat, Version
 from sidecar.core.frames import Batch, Entry, Frame, Gone, Lane, Outcome, Ping, Settle, decode, encode
 from sidecar.core.paths import ROOT, RelPath
-from sidecar.core.ports import Keep
+from sidecar.core.ports import DiskFull, Keep
 from sidecar.engine.node import Node
 from sidecar.engine.restore import Restorer, Wanted
 from sidecar.errors import EnvironmentFault
@@ -321,6 +321,28 @@ def test_what_cannot_be_written_cuts_the_link_and_lands_over_the_next(
     assert [Outcome.APPLIED] * 2 == [frame.rest for frame in frames if isinstance(frame, Settle)]
     assert "" == node.landing.problem
     assert 0o700 == (Path(node.root.path) / "d").stat().st_mode & 0o777
+
+
+def test_what_lies_in_a_directory_that_did_not_fit_waits_for_it(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made here, it would be a later write than what its writer has put in its place meanwhile: a symlink, say."""
+    node, unmade = start(), set[RelPath]()
+    heads = {b"": Head(Dot(3, 9), Kind.DIR, mode=0o700), b"/e": Head(Dot(4, 9), Kind.DIR, mode=0o755)}
+    above, within = (Entry(RelPath(b"d" + leaf), Version(((9, 4),), (head,))) for leaf, head in heads.items())
+    broken = Broken(node.disk.put, DiskFull("no space left", "free space"))
+    monkeypatch.setattr(node.disk, "put", broken)
+
+    def landed(entry: Entry) -> Outcome:
+        with node.landing.slice("ams", (entry,), {}, {}):
+            return node.landing.lander("ams", unmade).land(entry, None, {}).outcome
+
+    assert Outcome.FULL is landed(above)
+    broken.broken = False
+    assert Outcome.AGAIN is landed(within)
+    assert [] == list(Path(node.root.path).iterdir())
+    assert [Outcome.APPLIED] * 2 == [landed(above), landed(within)]
+    assert {9} == {head.dot.run for row in node.index.beneath(ROOT) for head in row.version.heads}
 
 
 def test_the_links_hear_of_rows_that_were_taken_back_while_a_failed_transaction_was_finished(
