@@ -9,16 +9,13 @@ import msgspec
 import pytest
 
 from sidecar.core import frames
-from sidecar.core.compare import Comparing
 from sidecar.core.frames import PROTOCOL, Hello
-from sidecar.engine.inbound import Inbound
 from sidecar.engine.node import Node
-from sidecar.engine.outbound import Outbound
 from sidecar.errors import ProtocolViolation, Retryable
 from sidecar.link.channel import Channel
 from tests.unit.engine.conftest import Starter
+from tests.unit.engine.connections import receiver, sender
 
-NOTHING: Any = None
 OLDER = Hello(PROTOCOL, "ams", "ams-0", 5, 6, "0.1.0", "3.5.0", 10, 11, 0, 0, 0, 0, 0, False)
 HELLOS = {"inflates": msgspec.structs.replace(OLDER, inflates=True), "older": OLDER}
 
@@ -41,39 +38,6 @@ class Wire:
 
     def close(self) -> None:
         self._said = []
-
-
-def sender(node: Node, wire: Any) -> Outbound:
-    return Outbound(
-        node.me,
-        "ams",
-        wire,
-        NOTHING,
-        node.metrics,
-        large=1 << 20,
-        delay=0.0,
-        recheck=lambda _: None,
-        met=lambda _: None,
-        comparing=Comparing(60.0, 60.0),
-        other_way=lambda _: None,
-        nowhere=NOTHING,
-        agreed=lambda *_: None,
-        stale=lambda _: None,
-    )
-
-
-def receiver(node: Node, wire: Any) -> Inbound:
-    return Inbound(
-        node.me,
-        "ams",
-        wire,
-        node.landing,
-        node.metrics,
-        met=lambda _: None,
-        offers_end=lambda _: None,
-        other_way=lambda _: None,
-        answerer=node.answerer,
-    )
 
 
 @pytest.mark.parametrize("hello", HELLOS.values(), ids=HELLOS)

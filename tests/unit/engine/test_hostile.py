@@ -24,6 +24,7 @@ from sidecar.fs.root import WebRoot
 from sidecar.index.store import Index
 from sidecar.metrics import Metrics
 from tests.unit.engine.conftest import Starter, options
+from tests.unit.engine.connections import receiver
 
 HELLO = Hello(PROTOCOL, "ams", "ams-0", 5, 6, "0.1.0", "3.5.0", 10, 11, 0, 0, 0, 0, 0, False)
 FILE = Head(Dot(3, 9), Kind.FILE, 1, 7, 0o644, b"h" * 16)
@@ -56,18 +57,7 @@ class Said:
 
 
 def inbound(node: Node, said: Iterable[bytes]) -> Inbound:
-    channel: Any = Said(said)
-    return Inbound(
-        node.me,
-        "ams",
-        channel,
-        node.landing,
-        node.metrics,
-        met=lambda _: None,
-        offers_end=lambda _: None,
-        other_way=lambda _: None,
-        answerer=node.answerer,
-    )
+    return receiver(node, Said(said))
 
 
 def settled_by(link: Inbound, done: Callable[[], object]) -> Said:

@@ -1,17 +1,15 @@
 """What a peer answers, whatever it is, takes no memory for ever."""
 
-from typing import Any
-
 import pytest
 
-from sidecar.core.compare import Comparing
 from sidecar.core.entry import Dot, Head, Kind, Row, Version
 from sidecar.core.frames import Answer, Lane, Outcome, Settle
 from sidecar.core.order import next_offer
 from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
-from sidecar.engine.outbound import MAX_HINT, Outbound
+from sidecar.engine.outbound import MAX_HINT
 from tests.unit.engine.conftest import Starter
+from tests.unit.engine.connections import sender
 
 
 def test_why_a_peer_has_not_got_paths_is_remembered_of_so_many_and_so_long(
@@ -19,23 +17,7 @@ def test_why_a_peer_has_not_got_paths_is_remembered_of_so_many_and_so_long(
 ) -> None:
     monkeypatch.setattr("sidecar.engine.outbound.MAX_PROBLEMS", 10)
     node = start()
-    nothing: Any = None
-    link = Outbound(
-        node.me,
-        "ams",
-        nothing,
-        nothing,
-        node.metrics,
-        large=1 << 20,
-        delay=0.0,
-        recheck=lambda _: None,
-        met=lambda _: None,
-        comparing=Comparing(60.0, 60.0),
-        other_way=lambda _: None,
-        nowhere=nothing,
-        agreed=lambda *_: None,
-        stale=lambda _: None,
-    )
+    link = sender(node)
     box = link.box = Outbox(0, 1 << 20)
     for number in range(25):
         head = Head(Dot(number + 1, 9), Kind.DIR, mode=0o755)

@@ -26,6 +26,7 @@ from sidecar.fs import faults
 from sidecar.fs.root import WebRoot
 from sidecar.link.keys import InstalledKeys
 from tests.unit.engine.conftest import Starter
+from tests.unit.engine.connections import sender
 from tests.unit.engine.test_hostile import HELLO
 
 PAGE = RelPath(b"page")
@@ -46,24 +47,7 @@ def link_to(node: Node) -> Link:
 
 def connected(link: Link, hello: Hello = HELLO, cursor: int = 1000) -> Outbound:
     """A new connection: the peer has confirmed everything up to `cursor`."""
-    nothing: Any = None
-    node = link._node
-    outbound = Outbound(
-        node.me,
-        "ams",
-        nothing,
-        nothing,
-        node.metrics,
-        large=1 << 20,
-        delay=0.0,
-        recheck=lambda _: None,
-        met=nothing,
-        comparing=link.comparing,
-        other_way=lambda _: None,
-        nowhere=nothing,
-        agreed=lambda *_: None,
-        stale=lambda _: None,
-    )
+    outbound = sender(link._node, comparing=link.comparing)
     outbound.peer, outbound.box, outbound.cursor = hello, Outbox(cursor, 1 << 20), cursor
     outbound.box.offers_loaded(cursor)
     outbound.remembered = cursor
