@@ -48,7 +48,7 @@ def next_alone(box: Outbox, now: float, busy: Container[Lane] = ()) -> Plan | No
         if not (large or item.private) or item.not_before > now or item.path in box.large_ahead:
             continue
         lane = Lane.LARGE if large else Lane.SMALL
-        dead = box.dead_beneath(item.path) if box.over_graves(item) else []
+        dead = box.graves.beneath(item.path) if box.over_graves(item) else []
         for path in dead:
             box.promote(path)  # it does not wait for symlinks, which may wait for this
         if lane not in busy and not dead and not box.unsettled_above(item.path):
@@ -73,7 +73,7 @@ def next_offer(box: Outbox, resolver: Resolver, limit: int) -> Plan | None:
                 return None
         while box.offers[turn]:
             chosen = _first(box, turn, limit)
-            planned = _links_in_order(box, resolver, chosen) if turn is Round.SYMLINKS else _as_chosen(box, chosen)
+            planned = _planned(box, resolver, turn, chosen)
             if planned:
                 return box.launch(Lane.OFFER, planned)
             if not chosen or turn is Round.SYMLINKS:
@@ -127,7 +127,7 @@ def _taking_places(box: Outbox) -> list[RelPath]:
 def _send_deferred(box: Outbox) -> None:
     for path in box.deferred():
         item = box.promote(path)
-        if item is not None and item.kind is Kind.FILE and len(box.dead_beneath(path)) > MOST:
+        if item is not None and item.kind is Kind.FILE and len(box.graves.beneath(path)) > MOST:
             item.stage = True  # path by path: what is in the place of the directory comes right after it is gone
 
 
@@ -136,21 +136,29 @@ def _leads_over(resolver: Resolver, link: Item, replace: list[RelPath]) -> bool:
     return any(path == over or paths.beneath(path, over) for over in targets for path in replace)
 
 
-def _as_chosen(box: Outbox, chosen: list[Item]) -> list[Planned]:
-    """What of it goes as it is: a deletion beneath what is about to take the place of its directory goes with that.
+def _planned(box: Outbox, resolver: Resolver, turn: Round, chosen: list[Item]) -> list[Planned]:
+    match turn:
+        case Round.CONTENT:
+            return [Planned(item) for item in chosen]
+        case Round.SYMLINKS:
+            return _links_in_order(box, resolver, chosen)
+        case Round.TOMBSTONES:
+            return _deletions_in_order(box, chosen)
+
+
+def _deletions_in_order(box: Outbox, chosen: list[Item]) -> list[Planned]:
+    """Deletions to offer, but for one beneath what is about to take the place of its directory: that goes live with it.
 
     The deletion of a directory leans on those beneath it: what the peer has not deleted by then lives on there, and the
     directory with it. One that has others to wait for, which go live, goes live too.
     """
-    if chosen and chosen[0].kind is not Kind.TOMBSTONE:
-        return [Planned(item) for item in chosen]
     planned, number = list[Planned](), box.next_number(Lane.OFFER)
     brought = dict[RelPath, tuple[int, int]]()
     for flown, item in box.flown_offers():
         _count_above(brought, item, flown)
     for item in chosen:
         count, leans = brought.get(item.path, (0, NOTHING))
-        if replacing(box, item.path) is not None or count < box.count_dead_in(item.path):
+        if replacing(box, item.path) is not None or count < box.graves.count(item.path):
             box.promote(item.path)
         else:
             planned.append(Planned(item, leans))
@@ -285,12 +293,12 @@ class _Chooser:
 
     def _whole(self, item: Item) -> bool:
         """Does all that dies beneath it land in one step with it? Then it goes in one batch, however full that is."""
-        return self._box.over_graves(item) and len(self._box.dead_beneath(item.path)) <= MOST
+        return self._box.over_graves(item) and len(self._box.graves.beneath(item.path)) <= MOST
 
     def _leave_dead(self, item: Item) -> None:
         """It has to wait, and so do the deletions beneath it that were chosen to go with it."""
         if self._whole(item):
-            for dead in self._box.dead_beneath(item.path):
+            for dead in self._box.graves.beneath(item.path):
                 self._room += self._chosen.pop(dead, None) is not None
 
     def _alone(self, item: Item) -> bool:
@@ -310,7 +318,7 @@ class _Chooser:
         """The lowest number that brings one of them, None if one cannot go: what the peer has not deleted when `path`
         comes lives on there, and the directory with it."""
         leans = NOTHING
-        for dead in self._box.dead_beneath(path):
+        for dead in self._box.graves.beneath(path):
             waiting = self._box.live.get(dead) or self._box.promote(dead)
             if waiting is None:
                 if dead not in self._box.ahead:

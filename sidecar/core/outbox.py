@@ -1,6 +1,5 @@
 """What one peer still needs: everything unsettled at it during one connection, and the answers that settle it."""
 
-import bisect
 import dataclasses
 import enum
 import heapq
@@ -12,6 +11,7 @@ from sidecar.core import paths
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Row
 from sidecar.core.frames import SETTLED, Answer, Lane, Outcome
+from sidecar.core.graves import Graves
 from sidecar.core.paths import RelPath
 
 BUSY_RETRY: Final = 0.5
@@ -118,14 +118,9 @@ class Outbox:
         """what is in flight in the small lane: the highest number that holds it, and what it is there"""
         self.large_ahead: set[RelPath] = set()
         """what is in flight in the large lane"""
-        self.tombstones: set[RelPath] = set()
+        self.graves = Graves()
         """the unsettled paths that are deletions"""
         self._symlinks: set[RelPath] = set()
-        self._graves: set[RelPath] = set()
-        self._dead_in: Counter[RelPath] = Counter()
-        self._dead_sorted: list[RelPath] | None = None
-        self._busy_dead: set[RelPath] = set()
-        self._busy_in: Counter[RelPath] = Counter()
         self._deferred: set[RelPath] = set()
 
     # -- what comes in
@@ -198,24 +193,7 @@ class Outbox:
     def over_graves(self, item: Item) -> bool:
         """May the peer have a directory there, of which deletions beneath are unsettled? It would live on for what is
         still in it: they go with the item, before it."""
-        return item.kind not in (Kind.DIR, Kind.TOMBSTONE) and item.path in self._graves
-
-    def dead_beneath(self, path: RelPath) -> list[RelPath]:
-        """The unsettled deletions beneath a path."""
-        if not self._dead_in[path]:
-            return []
-        if self._dead_sorted is None:
-            self._dead_sorted = sorted(self.tombstones)
-        first = bisect.bisect_left(self._dead_sorted, path + b"/")
-        return self._dead_sorted[first : first + self._dead_in[path]]
-
-    def count_dead_in(self, path: RelPath) -> int:
-        """How many deletions beneath a path are unsettled."""
-        return self._dead_in[path]
-
-    def waits_for_busy(self, path: RelPath) -> bool:
-        """Did the peer not take a deletion beneath, because a local writer there has it open?"""
-        return self._busy_in[path] > 0
+        return item.kind not in (Kind.DIR, Kind.TOMBSTONE) and self.graves.were_in(item.path)
 
     def _item(self, row: Row) -> Item:
         best = versions.winner(row.version)
@@ -225,7 +203,7 @@ class Outbox:
     def _note(self, row: Row) -> None:
         self._top = max(self._top, row.seq)
         self.seqs[row.path] = row.seq
-        self._unbury(row.path)
+        self.graves.discard(row.path)
         self._symlinks.discard(row.path)
         best = versions.winner(row.version)
         if best is not None and best.kind is Kind.TOMBSTONE:
@@ -240,11 +218,8 @@ class Outbox:
         return self.live.pop(path, None) or offered
 
     def _bury(self, path: RelPath) -> None:
-        self.tombstones.add(path)
-        self._dead_sorted = None
+        self.graves.add(path)
         for above in paths.ancestors(path):
-            self._graves.add(above)
-            self._dead_in[above] += 1
             if above in self.live:
                 self._keep_round(self.live[above])
                 continue
@@ -253,22 +228,9 @@ class Outbox:
             if item is not None and self.over_graves(item):
                 self.defer(item)
 
-    def _unbury(self, path: RelPath) -> None:
-        if path not in self.tombstones:
-            return
-        self.tombstones.discard(path)
-        self._dead_sorted = None
-        _one_less(self._dead_in, path)
-        self._not_busy(path)
-
-    def _not_busy(self, path: RelPath) -> None:
-        if path in self._busy_dead:
-            self._busy_dead.discard(path)
-            _one_less(self._busy_in, path)
-
     def _done(self, path: RelPath) -> None:
         self.seqs.pop(path, None)
-        self._unbury(path)
+        self.graves.discard(path)
         self._symlinks.discard(path)
         self._unmark_round(path)
 
@@ -280,7 +242,7 @@ class Outbox:
         none counts a directory that stays while somebody has a file in it open."""
         if item.path not in self._round_of:
             return
-        if item.kind is Kind.TOMBSTONE and self.waits_for_busy(item.path):
+        if item.kind is Kind.TOMBSTONE and self.graves.holds_busy(item.path):
             self._unmark_round(item.path)
         else:
             self._mark_round(item.path, self._turn_of(item))
@@ -415,16 +377,13 @@ class Outbox:
         read where they lay was being written."""
         is_torn = answer.outcome is Outcome.TORN or (answer.outcome is Outcome.WANT and item.want == answer.hash != b"")
         item.want, item.not_before, item.busy = b"", 0.0, False
-        self._not_busy(item.path)
+        self.graves.set_busy(item.path, busy=answer.outcome is Outcome.BUSY)
         match answer.outcome:
             case Outcome.WANT:
                 item.want, item.came_from = answer.hash, None
                 item.stage = item.kind is Kind.FILE and not answer.hash
             case Outcome.BUSY:
                 item.busy = True
-                if item.path in self.tombstones:
-                    self._busy_dead.add(item.path)
-                    self._busy_in.update(paths.ancestors(item.path))
                 self._unmark_round(item.path)  # nothing waits for it: neither a round, nor who waits for all offers
                 item.not_before = now + (TROUBLE_RETRY if answer.hint else BUSY_RETRY)
                 item.stage = False  # it asks for the content when it can take it
@@ -445,11 +404,3 @@ class Outbox:
     def unsettled_above(self, path: RelPath) -> list[RelPath]:
         """The directories above `path` that the peer may lack."""
         return [above for above in paths.ancestors(path) if above in self.seqs]
-
-
-def _one_less(counts: Counter[RelPath], path: RelPath) -> None:
-    """One less is beneath each directory above `path`."""
-    for above in paths.ancestors(path):
-        counts[above] -= 1
-        if not counts[above]:
-            del counts[above]

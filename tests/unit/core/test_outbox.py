@@ -131,9 +131,9 @@ def test_an_offer_takes_the_place_of_another_in_an_earlier_or_later_round() -> N
 def test_a_path_that_is_there_again_is_no_deletion() -> None:
     sender = Sender()
     sender.delete("d/x")
-    assert [b"d/x"] == sender.box.dead_beneath(path("d"))
+    assert [b"d/x"] == sender.box.graves.beneath(path("d"))
     sender.file("d/x")
-    assert [] == sender.box.dead_beneath(path("d"))
+    assert [] == sender.box.graves.beneath(path("d"))
 
 
 def test_what_waits_to_go_live_is_not_offered_as_well() -> None:
@@ -447,9 +447,9 @@ def test_what_is_unsettled_beneath_a_directory_is_known_without_a_look_at_everyt
                     sender.box.answered(lane, sender.box.next_number(lane) - 1, outcome, (), now)
         box = sender.box
         for each in map(path, ["a", "a/b", "b", "b/d"]):
-            dead = sorted(one for one in box.tombstones if beneath(one, each))
-            assert (dead, len(dead)) == (box.dead_beneath(each), box.count_dead_in(each))
-            assert any(one in box.live and box.live[one].busy for one in dead) == box.waits_for_busy(each)
+            dead = sorted(one for one in box.seqs if one in box.graves and beneath(one, each))
+            assert (dead, len(dead)) == (box.graves.beneath(each), box.graves.count(each))
+            assert any(one in box.live and box.live[one].busy for one in dead) == box.graves.holds_busy(each)
 
 
 # -- rounds
