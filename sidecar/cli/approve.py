@@ -3,7 +3,7 @@
 import click
 
 from sidecar.cli import ask
-from sidecar.cli.text import plain, say
+from sidecar.cli.text import counted, plain, say
 from sidecar.engine.orders import Approve, Reject, Rejected, Way
 
 
@@ -30,4 +30,4 @@ def reject(run_dir: str, hold: str) -> None:
     region deleted or replaced (changes, trash) comes back there, as it is here. An assertion (assert) is given up."""
     raw = ask.post(run_dir, "/api/reject", Reject(hold), ask.SLOW)
     count = ask.understood(run_dir, raw, Rejected).count
-    say(f"rejected: {plain(hold)}" + (f": {count} paths are to come back" if count else ""))
+    say(f"rejected: {plain(hold)}" + (f": {counted(count, 'path')} to come back" if count else ""))

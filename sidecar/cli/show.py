@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sidecar.cli.text import plain
+from sidecar.cli.text import counted, plain
 from sidecar.engine.status import PathProblem, PeerStatus, Status, StoreStatus
 
 _MINUTE: Final = 60
@@ -99,7 +99,8 @@ def _heading(node: Status) -> Text:
 def _facts(node: Status) -> Iterator[tuple[str, str]]:
     store, watch, scan = node.store, node.watch, node.scan
     yield "web root", f"{node.root} ({node.layout}), {_free(store)} free on its volume"
-    yield "holds", f"{store.files} files, {store.directories} directories, {store.symlinks} symlinks"
+    directories = counted(store.directories, "directory", "directories")
+    yield "holds", f"{counted(store.files, 'file')}, {directories}, {counted(store.symlinks, 'symlink')}"
     yield "watches", _watching(node)
     yield "scanned", _scanned(node)
     yield "waiting", f"{node.pending_local} paths changed and not looked at yet"

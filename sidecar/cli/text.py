@@ -36,6 +36,11 @@ def pour(pieces: Iterable[bytes]) -> None:
             sys.stdout.buffer.flush()
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """So many of something, in words: `many` where it is not `one` and an s."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def path_of(path: bytes) -> str:
     """A path of any bytes, for people and for JSON: Python's os.fsencode gives the bytes back."""
     return path.decode("utf-8", "surrogateescape")

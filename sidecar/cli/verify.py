@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from sidecar.cli import ask, exits
-from sidecar.cli.text import path_of, plain, say
+from sidecar.cli.text import counted, path_of, plain, say
 from sidecar.engine.orders import Differing, RegionVerified, Verified, Verify, VerifyProgress, VerifySaid, What
 from sidecar.errors import EnvironmentFault
 
@@ -91,7 +91,7 @@ def _region(one: RegionVerified, files: int) -> Iterator[str]:
         yield f"{one.region}: could not be asked: {one.problem}"
         return
     if not one.differing_count and not one.damaged_count:
-        yield f"{one.region}: identical, {files} files"
+        yield f"{one.region}: identical, {counted(files, 'file')}"
     for differing in one.differing:
         why = f" ({differing.why})" if differing.why else ""
         yield f"{one.region}: {path_of(differing.path)}: {_difference(differing)}{why}"

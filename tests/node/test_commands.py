@@ -330,7 +330,7 @@ def test_what_is_missing_comes_back_when_its_deletion_is_rejected(pair: Regions)
     ran = msk.command("wait", "--timeout", "1s")
     assert 5 == ran.code and "are held as `scan`" in ran.out
     said = done(msk.command("reject", "scan")).out
-    assert said.startswith("rejected: scan: ") and said.endswith(" paths are to come back\n")
+    assert said.startswith("rejected: scan: ") and said.endswith(" paths to come back\n")
     pair.wait_identical()
     del expected["page-2"]
     expected |= {"page-1": "edited in ams", "page-3": "new in msk"}

@@ -60,7 +60,7 @@ def test_it_names_what_it_deletes(machine: Machine) -> None:
         assert name in said
 
 
-@pytest.mark.parametrize(("answer", "force"), [("y\n", ""), ("", "1")])
+@pytest.mark.parametrize(("answer", "force"), [("y\n", ""), ("Y\n", ""), ("yes\n", ""), ("", "1")])
 def test_it_deletes_all_that_is_ours_and_nothing_else(machine: Machine, answer: str, force: str) -> None:
     ran = machine.run("clean", said=answer, env={"FORCE": force})
     assert 0 == ran.code, ran.said

@@ -228,7 +228,7 @@ async def test_a_dry_run_lists_what_would_go(asked: Asker, orders: FakeOrders) -
 
 
 async def test_what_is_rejected_is_counted(asked: Asker) -> None:
-    assert "rejected: scan: 62 paths are to come back\n" == (await asked("reject", "scan")).out
+    assert "rejected: scan: 62 paths to come back\n" == (await asked("reject", "scan")).out
 
 
 async def test_conflicts_are_a_table(asked: Asker, orders: FakeOrders) -> None:
