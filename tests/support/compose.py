@@ -148,7 +148,13 @@ class Project:
 
     def wait_settled(self, within: float = WITHIN) -> None:
         """Until both say that they are up to date."""
-        wait_for(lambda: all(region.asked.settled for region in self.regions), "both up to date", within, every=0.05)
+        try:
+            wait_for(
+                lambda: all(region.asked.settled for region in self.regions), "both up to date", within, every=0.05
+            )
+        except AssertionError as error:
+            error.add_note("\n".join(self._said()))
+            raise
 
     def wait_identical(self, directory: str = ".", within: float = WITHIN) -> Tree:
         """Until both web roots hold the same and nothing is pending; what they hold."""
@@ -167,9 +173,14 @@ class Project:
     def _why(self, within: float, msk: Tree, ams: Tree) -> str:
         lines = [f"msk and ams are not identical and settled within {within} s:"]
         lines += tree.differences(msk, ams)[:40]
-        for region in self.regions:
-            lines += [f"--- {region.name}: {region.asked.status()}", region.sidecar.logs(tail=40).decode()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._said()])
+
+    def _said(self) -> list[str]:
+        """How each region is, and what it said last."""
+        return [
+            f"--- {region.name}: {region.asked.status()}\n{region.sidecar.logs(tail=40).decode()}"
+            for region in self.regions
+        ]
 
     def cut(self, region: Region) -> None:
         """Take a region's sidecar off the network between the regions: packets vanish, nobody is told."""
