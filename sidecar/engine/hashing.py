@@ -23,7 +23,8 @@ class Hashing:
         self._root = root
         self._index = index
         self._disk = disk
-        self.tasks: set[asyncio.Task[RelPath | None]] = set()
+        self.tasks: dict[asyncio.Task[RelPath | None], RelPath] = {}
+        """all that go on, with what they hash"""
 
     def needed(self, path: RelPath, stat: Stat) -> bool:
         """Is it a large file whose hash nobody knows?"""
@@ -35,9 +36,12 @@ class Hashing:
     def start(self, path: RelPath) -> asyncio.Task[RelPath | None]:
         """Begin to hash the file at `path`."""
         task = asyncio.ensure_future(self._hash(path))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        self.tasks[task] = path
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[RelPath | None]) -> None:
+        del self.tasks[task]
 
     async def _hash(self, path: RelPath) -> RelPath | None:
         try:

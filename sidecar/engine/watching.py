@@ -8,11 +8,11 @@ from typing import Final
 
 import structlog
 
-from sidecar.core import observe
+from sidecar.core import observe, paths
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.links import Resolver
 from sidecar.core.observe import Change
-from sidecar.core.paths import RelPath
+from sidecar.core.paths import ROOT, RelPath
 from sidecar.core.ports import InUse, Unreachable
 from sidecar.engine.absorb import Absorber, Trouble
 from sidecar.engine.dirty import Dirty
@@ -255,6 +255,7 @@ class Watching:
         for _ in range(LOOKS):
             seen, late = Turn(hashing=turn.hashing), Turn(hashing=turn.hashing)
             await self._sort(links, seen)
+            self._before(seen.links, turn)
             await self._read_all()
             await self._sort(self.dirty.take(), late)
             await self._absorb_slices(seen.there + late.there)
@@ -272,6 +273,20 @@ class Watching:
         waits = on_one_way(over for link in later for over in (link, *self._resolver.leads_over(link)))
         self.mark([*later, *(path for path in turn.gone if waits(path))])
         await self._absorb_gone(list(dict.fromkeys(turn.gone)))
+
+    def _before(self, links: Mapping[RelPath, Stat], turn: Turn) -> None:
+        """What lies where these symlinks lead and is not in the index yet comes before them: what is being hashed since
+        an earlier turn, and what was put off as open. Its close may have been going on when that was seen, for the
+        kernel tells of one before it ends; before a symlink that was made after it, it has ended.
+        """
+        leads = {over for link, stat in links.items() for over in self._resolver.targets(link, stat.target) or []}
+
+        def is_led_to(path: RelPath) -> bool:
+            return path in leads or any(above in leads for above in (ROOT, *paths.ancestors(path)))
+
+        self.mark(list(filter(is_led_to, self.dirty.later)))
+        going_on = self._hashing.tasks.items()
+        turn.hashing += [task for task, path in going_on if is_led_to(path) and task not in turn.hashing]
 
     async def _absorb_gone(self, paths: list[RelPath]) -> None:
         """What has gone; of a directory first what is still known in it, or all of that would go in one transaction."""

@@ -1,17 +1,21 @@
 """A deploy goes on while a node looks: in which order do rows come?"""
 
+import asyncio
 import os
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from sidecar.core import version as versions
-from sidecar.core.entry import Kind
+from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath
+from sidecar.engine.hashing import LARGE
 from sidecar.engine.node import Node
 from sidecar.engine.turn import Turn, on_one_way
+from sidecar.fs.events import Reason
 from sidecar.fs.root import WebRoot
 from sidecar.index.store import Index
 from sidecar.metrics import Metrics
@@ -181,6 +185,64 @@ async def test_current_waits_for_the_symlinks_on_its_way_however_many_are_made(
     monkeypatch.undo()
     await turn(node)
     assert {"releases/1/page", "releases/2"} == shown(node)
+
+
+def lead_current_to(author: Author, number: int) -> None:
+    os.symlink(f"releases/{number}", author.html / "current.new")
+    (author.html / "current.new").rename(author.html / "current")
+
+
+async def test_current_does_not_lead_to_a_file_whose_close_was_told_before_it_had_ended(
+    node: Node, author: Author
+) -> None:
+    release = author.html / "releases" / "1"
+    release.mkdir(parents=True)
+    with (release / "page").open("w") as page:
+        page.write("1")
+        await turn(node)
+        node.watching.mark([RelPath(b"releases/1/page")])  # as its close does, which the kernel tells before it ends
+        await turn(node)
+    assert set() == shown(node)
+    assert [(RelPath(b"releases/1/page"), Reason.CLOSED)] == node.watcher.read().dirty
+    lead_current_to(author, 1)
+    await turn(node)
+    assert {"releases/1/page", "releases/1"} == shown(node)
+
+
+async def test_current_waits_for_nobody_who_has_a_file_open_there(node: Node, author: Author) -> None:
+    release = author.html / "releases" / "1"
+    release.mkdir(parents=True)
+    with (release / "log").open("w") as file:
+        file.write("1")
+        await turn(node)
+        lead_current_to(author, 1)
+        await turn(node)
+        assert {"releases/1"} == shown(node)
+
+
+async def test_current_does_not_lead_to_a_large_file_that_is_being_hashed(
+    node: Node, author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = author.html / "releases" / "1"
+    release.mkdir(parents=True)
+    (release / "film").write_bytes(bytes(LARGE))
+    (author.html / "other").write_bytes(bytes(LARGE))
+    going_on, hashed = threading.Event(), WebRoot.hash
+
+    def slowly(root: WebRoot, path: RelPath) -> tuple[Stat, bytes]:
+        going_on.wait(10)
+        return hashed(root, path)
+
+    monkeypatch.setattr(WebRoot, "hash", slowly)
+    await turn(node)
+    assert set() == shown(node)
+    lead_current_to(author, 1)
+    led = asyncio.ensure_future(turn(node))
+    await asyncio.sleep(0.05)
+    assert set() == shown(node)
+    going_on.set()
+    await led
+    assert {"releases/1/film", "releases/1"} <= shown(node)
 
 
 async def absorbed(node: Node) -> list[list[bytes]]:
