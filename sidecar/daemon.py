@@ -14,10 +14,12 @@ import structlog
 
 from sidecar import VERSION, log
 from sidecar.config import Settings
+from sidecar.core.backoff import Backoff
 from sidecar.engine.ageing import Ageing
 from sidecar.engine.commands import Commands
 from sidecar.engine.draining import drain
-from sidecar.engine.links import RESTART, Links, delay
+from sidecar.engine.link import delay
+from sidecar.engine.links import Links
 from sidecar.engine.node import Node, now_us
 from sidecar.engine.options import Options, PeerOptions
 from sidecar.engine.orders import Pending, Synced
@@ -40,6 +42,8 @@ from sidecar.web.statusfile import write_status
 
 logger = structlog.get_logger(__name__)
 
+RESTART: Final = Backoff(first=0.2, limit=30.0)
+"""Of an sshd that ended."""
 NOT_FLUSHED: Final = 4
 """The exit code of a node that was told to stop and could not send everything that was pending."""
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")

@@ -12,7 +12,7 @@ from sidecar.core.ports import Unreachable
 from sidecar.engine import restore
 from sidecar.engine.decisions import FORGOTTEN_HINT, LOOK, Decisions, path_in_root, until
 from sidecar.engine.heartbeat import SILENCE
-from sidecar.engine.links import Link
+from sidecar.engine.link import Link
 from sidecar.engine.orders import (
     LISTED,
     Behind,

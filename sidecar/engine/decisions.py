@@ -9,7 +9,8 @@ from sidecar.core.found import Prefer
 from sidecar.core.paths import ROOT, RelPath, checked, shown
 from sidecar.engine.assertion import Assertion
 from sidecar.engine.holds import Hold
-from sidecar.engine.links import Link, Links
+from sidecar.engine.link import Link
+from sidecar.engine.links import Links
 from sidecar.engine.node import Node
 from sidecar.engine.orders import Claimed, Joined, Rejected, Way
 from sidecar.engine.reject import forget_missing
@@ -151,7 +152,7 @@ class Decisions:
         region = link.peer.region
         if self._node.joining.complete(region):
             return ""
-        if self._links.incoming[region]:
+        if link.incoming:
             return "it has not said all that it has yet"
         return link.master.problem or "it has not connected: does it wait for `sidecar join` too?"
 

@@ -1,243 +1,23 @@
-"""The links of a node: one outgoing connection a peer, whatever comes in from them, who is told of changed rows."""
+"""The links of a node: one a peer, whatever comes in from them, who is told of changed rows."""
 
 import asyncio
 import contextlib
 import os
-import random
-import time
 from collections.abc import Collection, Coroutine, Iterator
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
-from sidecar.core.ageing import Agreement, NodeName
-from sidecar.core.backoff import Backoff
-from sidecar.core.compare import Comparing
-from sidecar.core.frames import Hello
-from sidecar.core.paths import RelPath
-from sidecar.engine.comparing import Way
-from sidecar.engine.delivery import Delivery
 from sidecar.engine.inbound import Inbound
+from sidecar.engine.link import PAUSED, Link
 from sidecar.engine.node import Node
-from sidecar.engine.options import PeerOptions
-from sidecar.engine.outbound import Outbound
 from sidecar.engine.replica import Changed
-from sidecar.errors import GeorootError, NeedsHelp, ProtocolViolation, Retryable
+from sidecar.errors import NeedsHelp
 from sidecar.fs.durable import publish
-from sidecar.index.peers import MAX_NODES
-from sidecar.link.channel import Channel, open_control
+from sidecar.link.channel import Channel
 from sidecar.link.keys import InstalledKeys
-from sidecar.link.master import LinkState, Master, Peer
 
 log = structlog.get_logger(__name__)
-
-RECONNECT: Final = Backoff(first=0.2, limit=15.0)
-CHANNEL: Final = Backoff(first=0.2, limit=5.0)
-"""Of a control channel over a connection that lives: what ended it, a full disk say, may be over at any time."""
-RSYNC: Final = Backoff(first=0.2, limit=10.0)
-"""Of the warm rsyncs: the peer's gate refuses them while its disk is full, and what goes waits for them after that."""
-RESTART: Final = Backoff(first=0.2, limit=30.0)
-STEADY: Final = 30.0
-"""Seconds after which a control channel counts as good: the next failure starts with the shortest delay."""
-
-PAUSED: Final = "it is paused"
-
-
-def delay(backoff: Backoff, attempt: int) -> float:
-    """Seconds before `attempt`, spread so that two nodes do not meet in step."""
-    return backoff.delay(attempt, random.random())  # noqa: S311 - a spread, not a secret
-
-
-class Link:
-    """What this node sends to one peer: the connection, the warm rsyncs over it, and the control channel."""
-
-    def __init__(self, node: Node, peer: PeerOptions, keys: InstalledKeys, env: dict[str, str]) -> None:
-        self._node = node
-        self.peer = peer
-        self.outbound: Outbound | None = None
-        self.problem = ""
-        self.cursor = -1
-        """the seq up to which the peer has confirmed everything; -1: it was not heard of in this run"""
-        self.ending = False
-        """its node ends it: what ends it then is no problem"""
-        self.agreements: dict[NodeName, Agreement | None] = {}
-        """of the nodes of the peer that were spoken to: what each was seen to have, while it is connected"""
-        self.incoming: set[Inbound] = set()
-        """what is open from nodes of the peer"""
-        self._problems: dict[RelPath, str] = {}
-        self._problems_of = ("", 0)
-        """of which node, with which index: what it settled is not sent again, and so not answered"""
-        options = node.options
-        self.comparing = Comparing(options.compare_interval, time.monotonic() + options.compare_interval)
-        self.master = Master(
-            Peer(peer.region, peer.host, peer.port),
-            keys,
-            options.run_dir,
-            env,
-            delays=lambda attempt: delay(RECONNECT, attempt),
-            changed=self._state_changed,
-        )
-        self.delivery = Delivery(
-            self.master,
-            node.root,
-            node.index,
-            node.absorber,
-            node.disk,
-            node.checksum,
-            node.metrics,
-            node=options.node,
-            count=options.spares,
-            compress=peer.compress,
-            bwlimit=peer.bwlimit,
-            delays=lambda attempt: delay(RSYNC, attempt),
-            changed=self.wake,
-        )
-
-    def has(self, seq: int) -> bool:
-        """Has the peer confirmed everything up to `seq`?"""
-        return self.outbound is not None and self.outbound.confirmed(seq)
-
-    @property
-    def told(self) -> bool:
-        """Has the peer stored how far it is?"""
-        return self.outbound is not None and self.outbound.told
-
-    def wake(self) -> None:
-        """There may be something to send."""
-        if self.outbound is not None:
-            self.outbound.wake()
-
-    def changed(self, changed: Changed, source: str) -> None:
-        """A row changed here."""
-        if self.outbound is not None:
-            self.outbound.changed(changed, source)
-
-    async def run(self) -> None:
-        """Keep the connection and its rsyncs, and a control channel over it, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.master.run(), name=f"master {self.peer.region}")
-            group.create_task(self.delivery.run(), name=f"rsyncs {self.peer.region}")
-            group.create_task(self._talk(), name=f"outbound {self.peer.region}")
-
-    async def _talk(self) -> None:
-        attempt = 0
-        await self._node.scanned.wait()
-        while True:
-            await self.master.wait_up()
-            await self._node.going.wait()
-            await self._node.joining.decided.wait()
-            began = time.monotonic()
-            with self.reported():
-                await self._once()
-            attempt = 0 if time.monotonic() - began > STEADY else attempt
-            await asyncio.sleep(delay(CHANNEL, attempt))
-            attempt += 1
-
-    async def _once(self) -> None:
-        said: list[str] = []
-        channel = await open_control(self.master, said.append)
-        outbound = Outbound(
-            self._node.me,
-            self.peer.region,
-            channel,
-            self.delivery,
-            self._node.metrics,
-            large=self._node.options.large_file,
-            delay=self._node.options.delay,
-            recheck=self._recheck,
-            met=self._met,
-            comparing=self.comparing,
-            other_way=self._way_from,
-            nowhere=self._node.landing.nowhere,
-            agreed=self._agreed,
-            stale=lambda rows: self._node.forgotten.mark(self.peer.region, rows),
-        )
-        self.outbound = outbound
-        try:
-            await outbound.run()
-        except* Retryable as errors:
-            raise Retryable(said[-1] if said and said[-1] else _first(errors)) from None
-        finally:
-            if outbound.cursor >= 0:  # else it ended before hello: what was known before still holds
-                self.cursor = outbound.cursor
-            self.outbound = None
-            if outbound.peer is not None:
-                self.agreements[self._name_of(outbound.peer)] = None  # its volume may be another one when it is back
-            channel.close()
-
-    def _met(self, outbound: Outbound) -> None:
-        self.problem = ""
-        assert outbound.peer is not None
-        if not self._node.going.is_set():  # it was being opened when the pause began
-            outbound.close(PAUSED)
-            return
-        index = (outbound.peer.node, outbound.peer.epoch)
-        if index == self._problems_of and outbound.cursor:
-            outbound.problems = self._problems
-        self._problems_of, self._problems = index, outbound.problems
-        self.agreements.setdefault(self._name_of(outbound.peer))
-        if len(self.agreements) > MAX_NODES:  # no region has so many
-            del self.agreements[next(iter(self.agreements))]
-        log.info("link up", peer=self.peer.region, node=outbound.peer.node, image=outbound.peer.image)
-        self._node.met(outbound.peer)
-
-    def _name_of(self, hello: Hello) -> NodeName:
-        return NodeName(self.peer.region, hello.node)
-
-    def _agreed(self, agreement: Agreement, since_us: int) -> None:
-        assert self.outbound is not None and self.outbound.peer is not None
-        self.agreements[self._name_of(self.outbound.peer)] = agreement
-        self._node.share_complete_since(since_us)
-
-    def connected(self) -> set[NodeName]:
-        """The nodes of the peer to or from which a connection is open."""
-        hellos = [one.peer for one in (self.outbound, *self.incoming) if one is not None and one.peer is not None]
-        return {self._name_of(hello) for hello in hellos}
-
-    def is_on_its_way(self, path: RelPath) -> bool:
-        """Is a row of this path about to be sent, or was it not answered yet?"""
-        box = self.outbound.box if self.outbound is not None else None
-        return box is not None and (not box.loaded or path in box.seqs)
-
-    def _way_from(self, hello: Hello) -> Way | None:
-        """From the node of this hello to us."""
-        return next((one.way for one in self.incoming if one.peer is not None and one.peer.node == hello.node), None)
-
-    def way_to(self, hello: Hello) -> Way | None:
-        """From us to the node of this hello."""
-        there = self.outbound
-        return there.way if there is not None and there.peer is not None and there.peer.node == hello.node else None
-
-    def _recheck(self, paths: list[RelPath]) -> None:
-        self._node.watching.mark(paths)
-
-    @contextlib.contextmanager
-    def reported(self) -> Iterator[None]:
-        """What ends a control channel is told, and never ends the node."""
-        try:
-            yield
-        except* ProtocolViolation as errors:
-            self._node.metrics.violated(self.peer.region)
-            self._tell(f"it broke the protocol: {_first(errors)}")
-        except* (Retryable, TimeoutError) as errors:
-            self._tell(_first(errors) or "it did not answer")
-        except* GeorootError as errors:
-            self._tell(_first(errors))
-        except* Exception as errors:
-            # a defect, or a peer that found one: this link begins anew, the node and its other links go on
-            log.exception("a link met a defect", peer=self.peer.region)
-            self._tell(f"a defect on this link: {_first(errors)!r}")
-
-    def _tell(self, problem: str) -> None:
-        if problem != self.problem and not self.ending:
-            log.warning("link down", peer=self.peer.region, why=problem)
-        self.problem = problem
-
-    def _state_changed(self, region: str, state: LinkState, problem: str) -> None:
-        if state is LinkState.DOWN and problem:
-            log.warning("connection down", peer=region, why=problem)
-        elif state is LinkState.UP:
-            log.info("connection up", peer=region)
 
 
 class Links:
@@ -250,7 +30,6 @@ class Links:
     def __init__(self, node: Node, keys: InstalledKeys, env: dict[str, str]) -> None:
         self._node = node
         self.links = {peer.region: Link(node, peer, keys, env) for peer in node.options.peers}
-        self.incoming = {region: link.incoming for region, link in self.links.items()}
         self.heard: set[str] = set()
         """the regions that have offered all that they have, each over its last connection"""
         self._mark = os.path.join(node.options.state, "paused")
@@ -270,36 +49,37 @@ class Links:
         """A peer opened its control channel: receive from it until it is closed."""
         await self._node.scanned.wait()
         await self._node.going.wait()
+        link = self.links[region]
         inbound = Inbound(
             self._node.me,
             region,
             channel,
             self._node.landing,
             self._node.metrics,
-            met=lambda inbound: self._met(region, inbound),
+            met=lambda inbound: self._met(link, inbound),
             offers_end=self._offers_end,
-            other_way=self.links[region].way_to,
+            other_way=link.way_to,
             answerer=self._node.answerer,
         )
-        with self.links[region].reported():
+        with link.reported():
             try:
                 await inbound.run()
             finally:
-                self.incoming[region].discard(inbound)
+                link.incoming.discard(inbound)
 
-    def _met(self, region: str, inbound: Inbound) -> None:
+    def _met(self, link: Link, inbound: Inbound) -> None:
         assert inbound.peer is not None
         if not self._node.going.is_set():
             inbound.close(PAUSED)
             return
         # a node has one link: what was left of an earlier connection is over
-        for old in [one for one in self.incoming[region] if one.peer and one.peer.node == inbound.peer.node]:
+        for old in [one for one in link.incoming if one.peer and one.peer.node == inbound.peer.node]:
             old.close("the same node connected anew")
-        self.incoming[region].add(inbound)
-        self.heard.discard(region)
-        self._node.joining.begun(region)
+        link.incoming.add(inbound)
+        self.heard.discard(link.peer.region)
+        self._node.joining.begun(link.peer.region)
         self._node.met(inbound.peer)
-        self.links[region].master.hurry()
+        link.master.hurry()
 
     def _offers_end(self, region: str) -> None:
         self.heard.add(region)
@@ -374,8 +154,7 @@ class Links:
         for link in self.links.values():
             if link.outbound is not None:
                 link.outbound.close(reason)
-        for inbounds in self.incoming.values():
-            for inbound in tuple(inbounds):
+            for inbound in tuple(link.incoming):
                 inbound.close(reason)
 
     def _changed(self, changed: Changed, source: str) -> None:
@@ -384,8 +163,8 @@ class Links:
 
     def _ask_anew(self) -> None:
         """Every peer is to offer what it has: its next hello tells that we have nothing settled."""
-        for inbounds in self.incoming.values():
-            for inbound in tuple(inbounds):
+        for link in self.links.values():
+            for inbound in tuple(link.incoming):
                 inbound.close("everything is to be offered anew")
 
     def _greet_anew(self) -> None:
@@ -401,10 +180,3 @@ class Links:
     def _wake(self) -> None:
         for link in self.links.values():
             link.wake()
-
-
-def _first(errors: BaseExceptionGroup[Any]) -> str:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return str(error)

@@ -5,7 +5,8 @@ import asyncio
 from sidecar.core.frames import decode, encode
 from sidecar.engine.heartbeat import SILENCE
 from sidecar.engine.identity import Identity, check_hello
-from sidecar.engine.links import Link, Links
+from sidecar.engine.link import Link
+from sidecar.engine.links import Links
 from sidecar.link.channel import Channel, open_control
 
 

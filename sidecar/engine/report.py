@@ -10,7 +10,8 @@ from sidecar.core.frames import PROTOCOL, Lane
 from sidecar.core.paths import shown
 from sidecar.engine.comparing import MOST_LEFT_OUT
 from sidecar.engine.identity import CLOCK_WARNING_US
-from sidecar.engine.links import Link, Links
+from sidecar.engine.link import Link
+from sidecar.engine.links import Links
 from sidecar.engine.node import Node, now_us
 from sidecar.engine.status import (
     HoldStatus,
@@ -141,7 +142,7 @@ class Reporter:
     def _peer(self, link: Link) -> PeerStatus:
         outbound, node = link.outbound, self._node
         box = outbound.box if outbound is not None else None
-        incoming = [one.peer for one in self._links.incoming[link.peer.region] if one.peer is not None]
+        incoming = [one.peer for one in link.incoming if one.peer is not None]
         hello = (outbound.peer if outbound is not None else None) or next(iter(incoming), None)
         cursor = box.cursor if box is not None else link.cursor
         off = node.me.clock_off_us.get(link.peer.region)

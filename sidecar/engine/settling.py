@@ -8,7 +8,8 @@ from typing import Final
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Row
 from sidecar.engine.comparing import resting
-from sidecar.engine.links import Link, Links
+from sidecar.engine.link import Link
+from sidecar.engine.links import Links
 from sidecar.engine.node import Node
 from sidecar.engine.orders import LISTED, Pending, PendingOf
 from sidecar.engine.outbound import sendable
@@ -49,7 +50,7 @@ class Settling:
     def reached(self, link: Link) -> bool:
         """Is the region connected, both ways?"""
         out = link.outbound is not None and link.outbound.box is not None
-        return out and bool(self._links.incoming[link.peer.region])
+        return out and bool(link.incoming)
 
     def _is_over(self, link: Link) -> bool:
         """Is the region away, or are there paths of it for which a person is waited for, so that it never ends?"""

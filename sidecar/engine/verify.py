@@ -12,7 +12,7 @@ from sidecar.core.ignore import within_excluded
 from sidecar.core.paths import RelPath
 from sidecar.engine.answering import LISTED, same, shown, summand
 from sidecar.engine.comparing import rows_in, sums_for
-from sidecar.engine.links import Link
+from sidecar.engine.link import Link
 from sidecar.engine.node import Node
 from sidecar.engine.orders import Differing, RegionVerified, Verified, VerifyProgress, What
 from sidecar.engine.outbound import Outbound

@@ -9,7 +9,8 @@ import pytest
 from sidecar.core.frames import PROTOCOL, Hello
 from sidecar.core.outbox import Outbox
 from sidecar.engine.commands import Commands
-from sidecar.engine.links import Link, Links
+from sidecar.engine.link import Link
+from sidecar.engine.links import Links
 from sidecar.engine.outbound import Outbound
 from tests.unit.engine.conftest import Starter
 
@@ -22,7 +23,7 @@ def linked(remembered: int, *, joins: bool = False) -> Any:
     outbound.peer = Hello(PROTOCOL, "ams", "ams-0", 5, 6, "0", "3", 10, 11, 0, 0, 0, 0, 0, joins, joins)
     outbound.tell = lambda _: None
     link: Any = Link.__new__(Link)
-    link.outbound, link.peer = outbound, SimpleNamespace(region="ams")
+    link.outbound, link.peer, link.incoming = outbound, SimpleNamespace(region="ams"), {object()}
     return link
 
 
@@ -38,7 +39,7 @@ def test_a_region_that_has_not_stored_how_far_it_is_is_waited_for(
     node.going.set()
     node.scanned.set()
     node.finds.done.set()
-    links: Any = SimpleNamespace(links={"ams": link}, heard={"ams"}, incoming={"ams": {object()}}, tell=lambda: None)
+    links: Any = SimpleNamespace(links={"ams": link}, heard={"ams"}, tell=lambda: None)
     commands = Commands(node, links)
 
     async def scanned(within: float) -> None:

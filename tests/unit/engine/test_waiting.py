@@ -16,7 +16,7 @@ from sidecar.core.paths import MAX_PATH, RelPath
 from sidecar.core.ports import Unreachable
 from sidecar.engine.commands import Commands
 from sidecar.engine.hashing import LARGE
-from sidecar.engine.links import Link
+from sidecar.engine.link import Link
 from sidecar.engine.node import Node
 from sidecar.engine.options import PeerOptions
 from sidecar.engine.orders import Behind
@@ -58,8 +58,9 @@ def connected(link: Link, hello: Hello = HELLO, cursor: int = 1000) -> Outbound:
 
 def asked(node: Node, link: Link, within: float = 0.2, *, sync: bool = False) -> tuple[Behind, ...]:
     """What `wait`, or `sync`, says."""
-    incoming = {"ams": {object()}}
-    links: Any = SimpleNamespace(links={"ams": link}, heard={"ams"}, incoming=incoming, tell=lambda: None)
+    there: Any = object()
+    link.incoming = {there}
+    links: Any = SimpleNamespace(links={"ams": link}, heard={"ams"}, tell=lambda: None)
     links.named = lambda _: [link]
 
     async def scanned(within: float) -> None:

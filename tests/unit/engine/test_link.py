@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.engine import links
-from sidecar.engine.links import Link
+from sidecar.engine.link import Link
 from sidecar.engine.options import PeerOptions
 from sidecar.errors import Retryable
 from sidecar.link.keys import InstalledKeys
@@ -42,7 +41,7 @@ def test_a_control_channel_that_is_cut_again_and_again(link: Link, monkeypatch: 
 
     monkeypatch.setattr(Link, "_once", cut)
     patched: Any = type("Asyncio", (), {"sleep": staticmethod(sleep)})
-    monkeypatch.setattr(links, "asyncio", patched)
+    monkeypatch.setattr("sidecar.engine.link.asyncio", patched)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(link._talk())
     assert slept[0] < 1 and max(slept) < LONGEST
