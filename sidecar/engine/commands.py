@@ -103,7 +103,7 @@ class Commands(Decisions):
             return Behind(region, why, unreached=True)
         if behind is not None:
             return behind
-        for path, hint in self._node.troubles.items():
+        for path, hint in self._node.unapplied.paths.items():
             return Behind(region, f"not all that came is applied here, {shown(path)}: {hint}", held=True)
         if region not in self._links.heard:
             return Behind(region, "it has not sent all that it has yet")
@@ -272,7 +272,7 @@ class Commands(Decisions):
                     except (NeedsHelp, Retryable) as error:  # what was noticed on the way is told, and stays
                         failed.append(error)
             await asyncio.sleep(0)
-        node.wake()
+        node.listeners.woken()
         await node.durability.reached()
         if failed and not done:
             raise failed[0]

@@ -48,7 +48,7 @@ class Decisions:
     async def _forgotten(self, way: Way | None) -> None:
         node = self._node
         await (node.forgotten.trash() if way is Way.TRASH else node.forgotten.offer())
-        node.wake()
+        node.listeners.woken()
         await node.durability.reached()
 
     async def reject(self, hold: str) -> Rejected:
@@ -105,7 +105,7 @@ class Decisions:
             self._asserting = False
         if is_wanted():
             node.holds.claimed()
-        node.wake()
+        node.listeners.woken()
         node.scan_soon()  # what was held at a scan is no longer gone
         await node.durability.reached()
         if not done:

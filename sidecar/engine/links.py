@@ -35,10 +35,10 @@ class Links:
         self._mark = os.path.join(node.options.state, "paused")
         if not os.path.exists(self._mark):
             node.going.set()
-        node.on_changed(self._changed)
-        node.on_woken(self._wake)
-        node.on_cursors_forgotten(self._ask_anew)
-        node.on_rows_lost(self._begin_anew)
+        node.listeners.on_changed(self._changed)
+        node.listeners.on_woken(self._wake)
+        node.listeners.on_cursors_forgotten(self._ask_anew)
+        node.listeners.on_rows_lost(self._begin_anew)
         node.me.renewed = self._greet_anew
 
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import structlog
-
 from sidecar.core import ageing, ignore
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind
@@ -27,15 +25,17 @@ from sidecar.engine.housekeeping import YOUNG_US, Housekeeping
 from sidecar.engine.identity import Identity
 from sidecar.engine.joining import Joining
 from sidecar.engine.landing import Landing
+from sidecar.engine.listeners import Listeners
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
 from sidecar.engine.options import Options
 from sidecar.engine.patience import Patience
 from sidecar.engine.polling import Polling
 from sidecar.engine.recover import Recovery
-from sidecar.engine.replica import Changed, Dots, Replica
+from sidecar.engine.replica import Dots, Replica
 from sidecar.engine.scans import Scans
 from sidecar.engine.status import HoldKind
+from sidecar.engine.unapplied import Unapplied
 from sidecar.engine.watching import Watching
 from sidecar.fs import durable, grain
 from sidecar.fs.root import WebRoot
@@ -43,12 +43,8 @@ from sidecar.fs.watch import Watcher
 from sidecar.index.store import Index
 from sidecar.metrics import Metrics
 
-log = structlog.get_logger(__name__)
-
 ROOT_LOOK: Final = 2.0
 """Seconds between two looks at whether the web root is still the one that was opened."""
-MAX_TROUBLES: Final = 10_000
-"""Paths of peers that are remembered as not applied, a hundred times what a status lists."""
 
 
 def now_us() -> int:
@@ -78,11 +74,8 @@ class Node:
         self.root = root
         self.index = index
         self.metrics = metrics
-        self._changed: list[Callable[[Changed, str], None]] = []
-        self._waiting: list[Callable[[], None]] = []
-        self._forgotten: list[Callable[[], None]] = []
-        self._lost: list[Callable[[], None]] = []
-        self._source = ""
+        self.listeners = Listeners()
+        self.listeners.on_changed(lambda changed, _source: metrics.row_written(local=changed.local))
         self.excluded = ignore.excluder(options.exclude)
         index.set_scope(ageing.scope_of(options.exclude, options.served_at, links_outside=options.links_outside))
         self.resolver = Resolver(self._link_at, options.served_at.encode())
@@ -97,7 +90,7 @@ class Node:
             touched=self.durability.touched,
         )
         grain_ns = grain.clock_grain_ns(root)
-        self.replica = Replica(index, self.disk, Dots(index.run, now_us), self._told, grain_ns)
+        self.replica = Replica(index, self.disk, Dots(index.run, now_us), self.listeners.changed, grain_ns)
         self.holds = Holds(
             index,
             os.path.join(options.state, "holds"),
@@ -109,8 +102,7 @@ class Node:
         )
         self.absorber = Absorber(self.replica, self.holds.withheld, self.excluded)
         self._recovery = Recovery(self.replica, root, index, self.disk.trash_name, now_us)
-        self.troubles: dict[RelPath, str] = {}
-        """what a peer sent and this node could not do, with its hint"""
+        self.unapplied = Unapplied()
         self.joining = Joining(
             index,
             os.path.join(options.state, "join"),
@@ -136,11 +128,11 @@ class Node:
             last=self.finding.last,
             waits=self.finding.wait,
             recover=self._recovery.run,
-            rows_lost=self._rows_lost,
+            rows_lost=self.listeners.rows_lost,
             nowhere=Nowhere(self.replica, options.region, tuple(peer.region for peer in options.peers)),
             in_order=self._in_order,
             attribute=self._attribute,
-            trouble=self._trouble,
+            trouble=self.unapplied.tried,
         )
         self.forgotten = Forgotten(index, self.replica, self.absorber, self.landing, self.holds)
         self.checksum = Checksum(root, index)
@@ -156,8 +148,8 @@ class Node:
             scan_soon=self.scan_soon,
             arrived=self.landing.arrived,
             mend=self.landing.mend,
-            rows_lost=self._rows_lost,
-            absorbed=self._woken,
+            rows_lost=self.listeners.rows_lost,
+            absorbed=self.listeners.woken,
             resolver=self.resolver,
         )
         self.housekeeping = Housekeeping(
@@ -191,7 +183,7 @@ class Node:
             committed=self.landing.committed,
             found_now=options.found_now,
             ask_anew=self._ask_anew,
-            settled=self._woken,
+            settled=self.listeners.woken,
         )
         network = root.needs_polling() or ""
         self.scans = Scans(
@@ -222,22 +214,6 @@ class Node:
         self.going = asyncio.Event()
         """it sends and receives; cleared: it is paused"""
 
-    def on_changed(self, told: Callable[[Changed, str], None]) -> None:
-        """`told` hears of every row whose version changed, with the region that sent it ("" for none)."""
-        self._changed.append(told)
-
-    def on_woken(self, told: Callable[[], None]) -> None:
-        """`told` is called when rows may have changed: the links look for work."""
-        self._waiting.append(told)
-
-    def on_rows_lost(self, told: Callable[[], None]) -> None:
-        """`told` is called when rows were taken back that it was told of."""
-        self._lost.append(told)
-
-    def on_cursors_forgotten(self, told: Callable[[], None]) -> None:
-        """`told` is called when the peers are to offer everything anew: their links are cut."""
-        self._forgotten.append(told)
-
     # -- start
 
     async def recover(self) -> None:
@@ -256,7 +232,7 @@ class Node:
         await self.scans.first()
         self.finds.scanned()
         self.scanned.set()
-        self._woken()
+        self.listeners.woken()
 
     # -- loops
 
@@ -333,26 +309,8 @@ class Node:
         own = ageing.before_us(now_us(), round(self.options.tombstone_keep * 1e6), contacts)
         self.index.set_complete_since(min(us, own))
 
-    def _told(self, changed: Changed) -> None:
-        self.metrics.row_written(local=changed.local)
-        for told in self._changed:
-            told(changed, self._source)
-
-    def wake(self) -> None:
-        """Rows were written by a command."""
-        self._woken()
-
-    def _woken(self) -> None:
-        for told in self._waiting:
-            told()
-
     async def _in_order(self, paths: Iterable[RelPath]) -> None:
         await self.watching.in_order(paths)
-
-    def _rows_lost(self) -> None:
-        """A transaction failed: the links were told of rows that are no more, and begin anew from what is stored."""
-        for told in self._lost:
-            told()
 
     def _trash_room(self, size: int) -> bool:
         """May so many bytes more go to the trash? What is above the limit goes when it is an hour old, not before."""
@@ -370,30 +328,16 @@ class Node:
 
     def _ask_anew(self) -> None:
         self.index.ask_anew()
-        self._asked_anew()
+        self.listeners.cursors_forgotten()
 
     def _decided(self) -> None:
         """What a join put off is to come again."""
         self.finds.look_again()
-        self._asked_anew()
-
-    def _asked_anew(self) -> None:
-        for told in self._forgotten:
-            told()
+        self.listeners.cursors_forgotten()
 
     def _attribute(self, region: str) -> None:
-        self._source = region
+        self.listeners.source = region
         self.disk.source = region
-
-    def _trouble(self, path: RelPath, hint: str) -> None:
-        if not hint:
-            self.troubles.pop(path, None)
-            return
-        if path not in self.troubles and len(self.troubles) >= MAX_TROUBLES:
-            return
-        if self.troubles.get(path) != hint:
-            log.warning("a path of a peer is not applied", path=path, hint=hint)
-        self.troubles[path] = hint
 
     def _link_at(self, path: RelPath) -> bytes | None:
         row = self.index.get(path)

@@ -184,7 +184,7 @@ class Reporter:
     def _problems(self) -> list[PathProblem]:
         watching = self._node.watching
         found = [PathProblem(shown(path) or ".", trouble.why, trouble.hint) for path, trouble in watching.unreadable()]
-        found += [PathProblem(shown(path), "not applied", hint) for path, hint in self._node.troubles.items()]
+        found += [PathProblem(shown(path), "not applied", hint) for path, hint in self._node.unapplied.paths.items()]
         found += [PathProblem(shown(path), *DAMAGED) for path in self._node.checksum.still_damaged()]
         for link in self._links.links.values():
             if link.outbound is not None:

@@ -58,7 +58,7 @@ class Settling:
         if self._is_given_up(link):
             return True
         since = self._there.setdefault(region, now) if self.reached(link) else now
-        return bool(self._node.troubles) and now - since > STUCK
+        return bool(self._node.unapplied.paths) and now - since > STUCK
 
     def _is_given_up(self, link: Link) -> bool:
         region, now = link.peer.region, time.monotonic()

@@ -92,7 +92,7 @@ def test_what_is_given_up_while_it_is_done_stops_and_says_so(
 
     async def given_up() -> None:
         written = asyncio.Event()
-        node.on_changed(lambda *_: written.set())
+        node.listeners.on_changed(lambda *_: written.set())
         approval = asyncio.ensure_future(decisions.approve("assert"))
         await written.wait()
         assert Rejected(0) == await decisions.reject("assert")

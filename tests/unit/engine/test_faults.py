@@ -86,7 +86,7 @@ def test_what_was_found_becomes_ours_when_the_index_can_be_written(
         await node.first_scan()
         assert [PAGE] == [row.path for row in node.index.flagged(Flag.FOUND)]
         lost: list[bool] = []
-        node.on_rows_lost(lambda: lost.append(True))
+        node.listeners.on_rows_lost(lambda: lost.append(True))
         broken = Broken(node.index.put, error)
         monkeypatch.setattr(node.index, "put", broken)
         node.me.found_done = False
@@ -278,7 +278,7 @@ def test_the_links_hear_of_a_row_that_was_taken_back_when_a_peer_lacks_bytes(
     start: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node, lost = start(), list[bool]()
-    node.on_rows_lost(lambda: lost.append(True))
+    node.listeners.on_rows_lost(lambda: lost.append(True))
     monkeypatch.setattr("sidecar.engine.nowhere.Nowhere.said", Broken(lambda: None, IndexFull("full")))
     with pytest.raises(IndexFull):
         node.landing.gone(Gone(PAGE, bytes(16), ()))
@@ -350,7 +350,7 @@ def test_the_links_hear_of_rows_that_were_taken_back_while_a_failed_transaction_
 ) -> None:
     """They would send rows that there are not: what is finished is told of like any other."""
     node, lost = start(), list[bool]()
-    node.on_rows_lost(lambda: lost.append(True))
+    node.listeners.on_rows_lost(lambda: lost.append(True))
     node.landing.unfinished = True
     monkeypatch.setattr(node.landing, "_recover", Broken(lambda: None, IndexFull("full")))
     with pytest.raises(IndexFull):

@@ -1,0 +1,53 @@
+"""Who hears of what happens to the rows of a node: its metrics, its links, and whoever waits for one of them."""
+
+from collections.abc import Callable
+
+from sidecar.engine.replica import Changed
+
+
+class Listeners:
+    """Each is called in the order in which they came, in the middle of what they hear of: none may wait."""
+
+    def __init__(self) -> None:
+        self.source = ""
+        """the region on whose behalf rows change just now, "" for none"""
+        self._changed: list[Callable[[Changed, str], None]] = []
+        self._woken: list[Callable[[], None]] = []
+        self._rows_lost: list[Callable[[], None]] = []
+        self._cursors_forgotten: list[Callable[[], None]] = []
+
+    def on_changed(self, told: Callable[[Changed, str], None]) -> None:
+        """`told` hears of every row whose version changed, with the region that sent it ("" for none)."""
+        self._changed.append(told)
+
+    def on_woken(self, told: Callable[[], None]) -> None:
+        """`told` is called when rows may have changed: the links look for work."""
+        self._woken.append(told)
+
+    def on_rows_lost(self, told: Callable[[], None]) -> None:
+        """`told` is called when rows were taken back that it was told of."""
+        self._rows_lost.append(told)
+
+    def on_cursors_forgotten(self, told: Callable[[], None]) -> None:
+        """`told` is called when the peers are to offer everything anew: their links are cut."""
+        self._cursors_forgotten.append(told)
+
+    def changed(self, changed: Changed) -> None:
+        """A row changed, on behalf of `source`."""
+        for told in self._changed:
+            told(changed, self.source)
+
+    def woken(self) -> None:
+        """Rows may have changed."""
+        for told in self._woken:
+            told()
+
+    def rows_lost(self) -> None:
+        """A transaction failed: the links were told of rows that are no more, and begin anew from what is stored."""
+        for told in self._rows_lost:
+            told()
+
+    def cursors_forgotten(self) -> None:
+        """Everything is to be offered anew."""
+        for told in self._cursors_forgotten:
+            told()
