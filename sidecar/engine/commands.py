@@ -260,7 +260,7 @@ class Commands(Decisions):
     async def _restore(self, wanted: list[Wanted]) -> Restored:
         """What can be restored is; raises what went wrong if nothing can be."""
         node = self._node
-        restorer = Restorer(lambda: node.landing.lander(""))
+        restorer = Restorer(node.replica, node.absorber)
         done: list[bytes] = []
         failed: list[GeorootError] = []
         for one in wanted:

@@ -11,6 +11,7 @@ from sidecar.core.frames import Entry
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse, Surprise, Unreachable
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.guard import nothing_is_held
 from sidecar.engine.holds import Holds
 from sidecar.engine.land import Lander
 from sidecar.engine.landing import Landing
@@ -98,7 +99,7 @@ def deletions(replica: Replica, there: Iterable[RelPath]) -> Iterator[Entry]:
 
 def asked(lander: Lander) -> Lander:
     """Nobody is asked again whether so much may go."""
-    lander.guard = lambda _size, _held: ""
+    lander.guard.holds = nothing_is_held
     return lander
 
 

@@ -2,12 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Final, NoReturn
+from typing import Final
 
 from sidecar.core import ageing, found, paths
 from sidecar.core import version as versions
 from sidecar.core.ageing import Lacked
-from sidecar.core.entry import Flag, Head, Kind, Row, Stat, Version, marked
+from sidecar.core.entry import Flag, Head, Kind, Row, Stat, Version
 from sidecar.core.found import Prefer, Verdict
 from sidecar.core.frames import Entry, How, Outcome
 from sidecar.core.ignore import Excluded, within_excluded
@@ -31,15 +31,13 @@ from sidecar.core.ports import (
     Unreachable,
 )
 from sidecar.engine.absorb import Absorber
-from sidecar.engine.landed import Landed, NotDone, not_now, nothing_is_held, nothing_is_rejected
-from sidecar.engine.replica import Replica, on_disk
+from sidecar.engine.directories import Directories
+from sidecar.engine.guard import Guard
+from sidecar.engine.landed import Landed, NotDone, not_now
+from sidecar.engine.replica import Replica
 
-GIVEN: Final = 100_000
-"""How many paths that a rename left are remembered until their deletion comes."""
-SURPRISES = 8
+SURPRISES: Final = 8
 """How often an entry is decided anew because a local writer was faster, before the peer is asked to send it later."""
-
-
 _STALE: Final = "older than the deletions that are remembered: held as `forgotten` by the region that has it"
 
 
@@ -59,29 +57,18 @@ class Lander:
     absorber: Absorber
     resolver: Resolver
     excluded: Excluded
+    guard: Guard
+    directories: Directories
     links_outside: bool = False
-    guard: Callable[[int, bool], str] = nothing_is_held
-    """may a path that holds so many bytes, and is held already or not, be deleted or replaced? "", or why it is held"""
-    rejects: Callable[[], bool] = nothing_is_rejected
-    """does what is here win, where it would be held?"""
     last: bool = True
     """has every other peer offered all that it has? Then a found path is judged by this one's row"""
-    given: set[RelPath] = dataclasses.field(default_factory=set)
-    """paths whose bytes were copied to where a rename brought them: that they go loses nothing, so nobody is asked"""
     prefer: Prefer = Prefer.NEWEST
     """who wins where a found path and a peer's differ"""
     waits: Callable[[], None] = _nobody
     """called when a peer's row is to be asked for again, after the others have answered"""
     complete_since: Callable[[], int] = _always
     """every tombstone younger than this (µs since 1970) is here"""
-    unmade: set[RelPath] = dataclasses.field(default_factory=set)
-    """directories that came over this connection and did not fit: what lies in them waits for them. Made here instead,
-    such a directory would be a write of this node, later than what its writer may have put in its place since"""
-    answered: dict[RelPath, str] = dataclasses.field(default_factory=dict)
-    """what the guard said already"""
     _leaving: Mapping[RelPath, Entry] = dataclasses.field(default_factory=dict)
-    _live: set[RelPath] = dataclasses.field(default_factory=set)
-    """directories that were live a moment ago; forgotten when a local writer was faster"""
     _ours: dict[RelPath, bool] = dataclasses.field(default_factory=dict)
     """is nothing above the names of this directory, itself included, excluded?"""
 
@@ -89,7 +76,7 @@ class Lander:
         """Land one entry. `staged` is its file, if it has one with the announced hash; `batch` the tombstones that
         travel with it, by path: what leaves in the same batch is moved, not copied."""
         self._leaving = batch
-        self.unmade.discard(entry.path)
+        self.directories.unmade.discard(entry.path)
         refused = self.refused(entry)
         if refused is not None:
             return refused
@@ -99,13 +86,13 @@ class Lander:
             except NotDone as instead:
                 return instead.landed
             except Surprise:
-                self.forget()
+                self.directories.forget()
                 continue
             except Missing:
                 return Landed(Outcome.TORN if entry.how is How.STAGED else Outcome.WANT)
             except (InUse, Unreachable, DiskFull) as error:
-                if isinstance(error, DiskFull) and _is_directory(entry) and len(self.unmade) < GIVEN:
-                    self.unmade.add(entry.path)
+                if isinstance(error, DiskFull) and _is_directory(entry):
+                    self.directories.did_not_fit(entry.path)
                 return not_now(error)
         return Landed(Outcome.BUSY)
 
@@ -121,10 +108,6 @@ class Lander:
         if best.kind is Kind.SYMLINK and not self.links_outside and self.resolver.leaves(entry.path, best.target):
             return Landed(Outcome.HELD, hint="the symlink leaves the web root: see the setting links")
         return None
-
-    def forget(self) -> None:
-        """A local writer was faster, or directories left: what was live a moment ago may not be."""
-        self._live.clear()
 
     def _is_excluded(self, path: RelPath, is_dir: bool) -> bool:
         above = paths.parent(path)
@@ -239,9 +222,7 @@ class Lander:
             action = plan(old, leaving.version, self.replica.disk.have, self.replica.disk.kept)
             if isinstance(action, Show) and action.head.kind is Kind.TOMBSTONE:
                 return Moved(old_path, old.stat)
-        if len(self.given) >= GIVEN:
-            self.given.clear()
-        self.given.add(old_path)
+        self.guard.gives(old_path)
         return CopyOf(old_path, old.stat)
 
     def _has_moved(self, path: RelPath) -> None:
@@ -255,55 +236,36 @@ class Lander:
     # -- showing another winner
 
     def _show(self, row: Row, version: Version, head: Head, source: Source | None, entry: Entry) -> None:
-        self._live.discard(row.path)
-        self._ask(row, version, head)
+        self.directories.changes(row.path)
+        self.guard.ask(row, version, head)
         if head.kind is Kind.TOMBSTONE:
             self._remove(row, version, entry)
             return
-        self.directories_above(row.path)
-        if head.kind is not Kind.DIR and row.stat is not None and row.stat.kind is Kind.DIR and self._lives(row.path):
-            self._survive(row, version, entry)
+        self.directories.make_above(row.path)
+        replaced = head.kind is not Kind.DIR and row.stat is not None and row.stat.kind is Kind.DIR
+        if replaced and self.directories.lives(row.path):
+            self.directories.survives(row, version, entry.version)
             return
         stat = self._put(row, version, head, source)
-        if head.kind is not Kind.DIR and row.stat is not None and row.stat.kind is Kind.DIR:
-            self._left_with(row.path)
+        if replaced:
+            self.directories.left(row.path)
         after = Row(row.path, version, stat, head.hash, row.seq, self.replica.racy(stat))
         self.replica.commit(after, local=False, heard=entry.version)
 
-    def _ask(self, row: Row, version: Version, head: Head) -> None:
-        """May what lies there go? Mode and mtime alone do not ask, nor does what a rename left. Raises NotDone."""
-        stat = row.stat
-        if stat is None:
-            return
-        if stat.kind is Kind.DIR:
-            if head.kind is not Kind.DIR and self._holds_held(row.path):
-                self._hold(row, "held with what is in it: see `sidecar status`")
-            return
-        if head.kind is Kind.TOMBSTONE and row.path in self.given and row.path not in self.answered:
-            self.given.discard(row.path)
-            return
-        if stat.kind is head.kind and row.hash == head.hash and stat.target == head.target:
-            return
-        held = marked(row.flags, Flag.HELD)
-        why = self.answered.pop(row.path) if row.path in self.answered else self.guard(stat.size, held)
-        if why and self.rejects():
-            raise NotDone(self._ours_wins(row, version))
-        if why:
-            self._hold(row, why)
-
-    def _hold(self, row: Row, why: str) -> NoReturn:
-        held = Row(row.path, row.version, row.stat, row.hash, row.seq, row.flags | Flag.HELD)
-        self.replica.store.put_stat(held)
-        raise NotDone(Landed(Outcome.HELD, hint=why))
-
-    def _ours_wins(self, row: Row, version: Version) -> Landed:
-        """What lies here is written over all that the peer has: so it comes back there, from its trash if it can."""
-        self.replica.commit(found.over(row, version, self.replica.dots.on(version)), local=True, content=False)
-        return Landed(Outcome.KNOWN)
-
-    def _holds_held(self, directory: RelPath) -> bool:
-        """Is something in it whose deletion is held? Then the directory has not survived anything: it waits too."""
-        return any(marked(row.flags, Flag.HELD) for row in self.replica.store.children(directory))
+    def _remove(self, row: Row, version: Version, entry: Entry) -> None:
+        stat, flags = None, Flag(0)
+        if row.stat is not None:
+            is_dir = row.stat.kind is Kind.DIR
+            if is_dir and self.directories.lives(row.path):
+                self.directories.survives(row, version, entry.version)
+                return
+            try:
+                self.replica.disk.remove(row.path, Out(row.stat, row.hash, self.keep(row, version)))
+            except NotEmpty:
+                if not is_dir or self.directories.lives(row.path):
+                    raise Surprise from None
+                stat, flags = row.stat, Flag.KEPT
+        self.replica.commit(Row(row.path, version, stat, b"", row.seq, flags), local=False, heard=entry.version)
 
     def _put(self, row: Row, version: Version, head: Head, source: Source | None) -> Stat:
         old, disk = row.stat, self.replica.disk
@@ -339,58 +301,6 @@ class Lander:
                 disk.keep_staged(entry.path, staged)
             else:
                 disk.keep_also(entry.path, head.hash)
-
-    # -- directories
-
-    def directories_above(self, path: RelPath) -> None:
-        """A live path makes every directory above it live: a local write where it was not. Raises NotDone: one of them
-        is on its way."""
-        for above in paths.ancestors(path):
-            if above in self._live:
-                continue
-            row = self.absorber.refresh(above)
-            if row.stat is None or row.stat.kind is not Kind.DIR:
-                if above in self.unmade:
-                    raise NotDone(Landed(Outcome.AGAIN))
-                head = Head(self.replica.dots.on(row.version), Kind.DIR, mode=0o755)
-                keep = Keep.CONFLICT if row.version.heads else Keep.LOST
-                out = Out(row.stat, row.hash, keep) if row.stat is not None else None
-                stat = self.replica.disk.put(above, head, Itself(), out)
-                row = Row(above, row.version, stat, b"", row.seq)
-                self.replica.store.put_stat(row)
-            self.absorber.revive(above)
-            self._live.add(above)
-
-    def _lives(self, directory: RelPath) -> bool:
-        """Is there anything live in the directory, written here or applied?"""
-        there = [self.absorber.refresh(path) for path in self.replica.disk.names(directory)]
-        there += self.replica.store.children(directory)
-        return any(not marked(r.flags, Flag.KEPT) for r in on_disk(there))
-
-    def _left_with(self, directory: RelPath) -> None:
-        """What was kept in a directory for its excluded names alone has left the root with it."""
-        for row in on_disk(self.replica.store.beneath(directory)):
-            self.replica.store.put_stat(Row(row.path, row.version, None, b"", row.seq))
-
-    def _survive(self, row: Row, version: Version, entry: Entry) -> None:
-        """Something live was met in a directory that was to go: it stays, and everybody hears of it."""
-        self.replica.commit(Row(row.path, version, row.stat, b"", row.seq), local=False, heard=entry.version)
-        self.absorber.revive(row.path)
-
-    def _remove(self, row: Row, version: Version, entry: Entry) -> None:
-        stat, flags = None, Flag(0)
-        if row.stat is not None:
-            is_dir = row.stat.kind is Kind.DIR
-            if is_dir and self._lives(row.path):
-                self._survive(row, version, entry)
-                return
-            try:
-                self.replica.disk.remove(row.path, Out(row.stat, row.hash, self.keep(row, version)))
-            except NotEmpty:
-                if not is_dir or self._lives(row.path):
-                    raise Surprise from None
-                stat, flags = row.stat, Flag.KEPT
-        self.replica.commit(Row(row.path, version, stat, b"", row.seq, flags), local=False, heard=entry.version)
 
 
 def _is_directory(entry: Entry) -> bool:

@@ -10,16 +10,6 @@ NO_SPACE: Final = "no space left on the volume: rsync could not write here"
 """Why a file did not arrive, if the disk is the reason."""
 
 
-def nothing_is_rejected() -> bool:
-    """Of what is held, nothing was rejected."""
-    return False
-
-
-def nothing_is_held(_size: int, _held: bool) -> str:
-    """Whatever is deleted or replaced, nobody is asked."""
-    return ""
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Landed:
     """What became of an entry: the outcome for the peer, the hash it is asked for, and why it was held or refused."""

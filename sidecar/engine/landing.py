@@ -15,8 +15,10 @@ from sidecar.core.intent import Intent
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse, Staged, Surprise, Unreachable
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.directories import Directories
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.durability import Durability
+from sidecar.engine.guard import Guard
 from sidecar.engine.identity import Identity
 from sidecar.engine.joining import Joining
 from sidecar.engine.land import Lander
@@ -122,15 +124,13 @@ class Landing:
             self._absorber,
             self._me.resolver,
             self._excluded,
+            Guard(self._replica, partial(self._held, region), partial(self._rejects, region), self._given),
+            Directories(self._replica, self._absorber, unmade if unmade is not None else set()),
             self._links_outside,
-            partial(self._held, region),
-            lambda: self._rejects(region),
             self._last(region),
-            self._given,
             self.joining.prefer,
             waits=self._waits,
             complete_since=lambda: self._me.index.complete_since_us,
-            unmade=unmade if unmade is not None else set(),
         )
 
     def gone(self, gone: Gone) -> None:

@@ -1,14 +1,16 @@
 """Bytes that are kept come back into the root: a local write like any other, over everything that was seen so far."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from sidecar.core import observe, paths
 from sidecar.core.entry import Head, Kind, Stat
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import DiskFull, InUse, Itself, Keep, Missing, NotEmpty, Out, Stored, Surprise, Unreachable
-from sidecar.engine.land import Lander
+from sidecar.engine.absorb import Absorber
+from sidecar.engine.directories import Directories
+from sidecar.engine.replica import Replica
 from sidecar.errors import NeedsHelp, Retryable
 from sidecar.index.kept import Trashed
 from sidecar.index.store import Index
@@ -27,18 +29,15 @@ class Wanted:
 
 
 class Restorer:
-    """Puts kept bytes back; to be used inside `Landing.by_hand`.
+    """Puts kept bytes back; to be used inside `Landing.by_hand`."""
 
-    Args:
-        lander: makes a fresh one: what one has seen is no longer true when a local writer was faster.
-    """
-
-    def __init__(self, lander: Callable[[], Lander]) -> None:
-        self._lander = lander
+    def __init__(self, replica: Replica, absorber: Absorber) -> None:
+        self._replica = replica
+        self._absorber = absorber
 
     def head(self, wanted: Wanted) -> Head:
         """What `wanted` is as a write of this moment."""
-        replica, stat = self._lander().replica, wanted.stat
+        replica, stat = self._replica, wanted.stat
         dot = replica.dots.on(replica.row(wanted.path).version)
         if stat.kind is Kind.DIR:
             return Head(dot, Kind.DIR, mode=stat.mode)
@@ -70,13 +69,12 @@ class Restorer:
         raise Retryable(f"{paths.shown(wanted.path)} is being written just now: try again")
 
     def _once(self, wanted: Wanted) -> None:
-        lander, path, stat = self._lander(), wanted.path, wanted.stat
-        row = lander.absorber.refresh(path)
+        replica, path, stat = self._replica, wanted.path, wanted.stat
+        row = self._absorber.refresh(path)
         is_dir = row.stat is not None and row.stat.kind is Kind.DIR
         if is_dir and stat.kind is not Kind.DIR:
             raise NeedsHelp(f"{paths.shown(path)}: a directory lies there", "move it away first")
-        lander.directories_above(path)
-        replica = lander.replica
+        Directories(replica, self._absorber).make_above(path)
         head = self.head(wanted)
         if is_dir and row.stat is not None:
             placed = replica.disk.set_meta(path, head, row.stat)

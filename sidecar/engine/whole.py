@@ -96,7 +96,7 @@ class Whole:
             except NotWhole:
                 return None
             except Surprise:
-                self.lander.forget()
+                self.lander.directories.forget()
             except Missing:
                 return self._wait(self.entry.path, self.lander.lacks(self.entry, b""))
             except (InUse, Unreachable, DiskFull) as error:
@@ -126,7 +126,7 @@ class Whole:
         self._nothing_lives(going)
         self._closed(going)
         self._ask(going)
-        lander.directories_above(path)
+        lander.directories.make_above(path)
         self._exchange(row, version, head, staged, going)
         made = dict.fromkeys((one.entry.path for one in going), Landed(Outcome.APPLIED))
         made |= {entry.path: lander.land(entry, None, {}) for entry in known}
@@ -182,16 +182,13 @@ class Whole:
 
     def _ask(self, going: list[_Going]) -> None:
         """May all of it go? If something may not, nothing does: it is held as a whole."""
-        lander = self.lander
-        for one in going:
-            path, stat = one.row.path, one.row.stat
-            if stat is None or stat.kind is Kind.DIR or path in lander.given or path in self._granted:
-                continue
-            why = lander.guard(stat.size, marked(one.row.flags, Flag.HELD))
+        guard = self.lander.guard
+        for row in (one.row for one in going if one.row.path not in self._granted):
+            why = guard.why_not(row)
             if why:
-                lander.answered.update((each.row.path, why) for each in going)
+                guard.answered((one.row.path for one in going), why)
                 raise NotWhole
-            self._granted.add(path)
+            self._granted.add(row.path)
 
     # -- doing
 
@@ -205,9 +202,9 @@ class Whole:
         }
         out = Out(row.stat, b"", lander.keep(row, version))
         stat = replica.disk.put(row.path, head, _source(head, staged), out, leave)
-        lander.forget()
+        lander.directories.forget()
         for one in going:
-            lander.given.discard(one.row.path)
+            lander.guard.given.discard(one.row.path)
             after = Row(one.row.path, one.version, None, b"", one.row.seq)
             replica.commit(after, local=False, heard=one.entry.version)
         after = Row(row.path, version, stat, head.hash, row.seq, replica.racy(stat))

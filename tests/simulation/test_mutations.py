@@ -20,8 +20,9 @@ from sidecar.core.lanes import LaneOrder
 from sidecar.core.outbox import Item, Outbox, Planned, Round
 from sidecar.engine import turn
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.directories import Directories
+from sidecar.engine.guard import Guard
 from sidecar.engine.holds import Holds
-from sidecar.engine.land import Lander
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
 from sidecar.engine.whole import Whole
@@ -96,7 +97,7 @@ def deleted_rows_are_removed(broken: pytest.MonkeyPatch) -> None:
 
 def directories_go_with_what_lives_in_them(broken: pytest.MonkeyPatch) -> None:
     """Directory tombstones: nobody asks whether something in it lives."""
-    broken.setattr(Lander, "_lives", lambda lander, directory: False)
+    broken.setattr(Directories, "lives", lambda directories, directory: False)
 
 
 def a_directory_replaced_by_a_file_goes_without_its_dead(broken: pytest.MonkeyPatch) -> None:
@@ -290,7 +291,7 @@ def an_approval_asks_for_nothing(broken: pytest.MonkeyPatch) -> None:
 
 def a_directory_does_not_wait_for_what_is_held_in_it(broken: pytest.MonkeyPatch) -> None:
     """Hold: a directory whose content is held survived."""
-    broken.setattr(Lander, "_holds_held", lambda lander, directory: False)
+    broken.setattr(Guard, "_holds_held", lambda guard, directory: False)
 
 
 # -- comparing

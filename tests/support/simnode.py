@@ -23,6 +23,8 @@ from sidecar.core.ports import InUse, Surprise, Unreachable
 from sidecar.engine import forgotten, turn
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.ageing import Ageing
+from sidecar.engine.directories import Directories
+from sidecar.engine.guard import Guard
 from sidecar.engine.identity import Identity
 from sidecar.engine.land import Lander
 from sidecar.engine.nowhere import Nowhere
@@ -250,14 +252,12 @@ class SimNode(Writers):
             self.absorber,
             self.resolver,
             excluded,
+            Guard(self.replica, partial(self._guard, region), partial(self.holds.rejects, region), self._given),
+            Directories(self.replica, self.absorber, unmade if unmade is not None else set()),
             links_outside=True,
-            guard=partial(self._guard, region),
-            rejects=lambda: self.holds.rejects(region),
             last=self.offers.last(region),
-            given=self._given,
             waits=self.offers.wait,
             complete_since=lambda: self.store.complete_since_us,
-            unmade=unmade if unmade is not None else set(),
         )
 
     # -- ageing

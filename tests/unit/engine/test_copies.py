@@ -77,7 +77,7 @@ def test_bytes_from_the_trash_are_copied_off_the_loop(start: Starter, off_loop: 
     wanted = Wanted(PAGE, row.stat, row.hash)
 
     async def restored() -> None:
-        restorer = Restorer(lambda: node.landing.lander(""))
+        restorer = Restorer(node.replica, node.absorber)
         async with node.landing.copied_by_hand(wanted.hash, wanted.stat.size):
             with node.landing.by_hand(PAGE, restorer.head(wanted)):
                 restorer.put(wanted)

@@ -130,7 +130,7 @@ def test_what_a_kill_interrupted_waits_for_space_at_the_start(
     row = node.index.get(PAGE)
     assert row is not None and row.stat is not None
     wanted = Wanted(RelPath(b"other"), row.stat, row.hash)
-    restorer = Restorer(lambda: node.landing.lander(""))
+    restorer = Restorer(node.replica, node.absorber)
     with pytest.raises(KeyboardInterrupt), node.landing.by_hand(wanted.path, restorer.head(wanted)):
         raise KeyboardInterrupt
     assert node.index.intents()

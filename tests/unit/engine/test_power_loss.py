@@ -13,6 +13,8 @@ from sidecar.core.links import Resolver
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Staged
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.directories import Directories
+from sidecar.engine.guard import Guard
 from sidecar.engine.land import Lander
 from sidecar.engine.landed import Landed
 from sidecar.engine.replica import Changed, Dots, Replica
@@ -63,7 +65,15 @@ class Machine:
         if content:
             self.disk.inbox["b", PAGE] = self.disk.make(Kind.FILE, content)
             staged = Staged("b", PAGE, digest_of(content), self.disk.inbox["b", PAGE].ino)
-        lander = Lander(self.replica, self.absorber, Resolver(lambda _: None), lambda _path, _is_dir: False, last=last)
+        lander = Lander(
+            self.replica,
+            self.absorber,
+            Resolver(lambda _: None),
+            lambda _path, _is_dir: False,
+            Guard(self.replica),
+            Directories(self.replica, self.absorber),
+            last=last,
+        )
         return lander.land(Entry(PAGE, version, How.STAGED if content else How.NONE), staged, {})
 
 

@@ -40,7 +40,7 @@ def deleted(node: Node) -> Wanted:
 
 
 def put(node: Node, wanted: Wanted) -> None:
-    restorer = Restorer(lambda: node.landing.lander(""))
+    restorer = Restorer(node.replica, node.absorber)
     with node.landing.by_hand(wanted.path, restorer.head(wanted)):
         restorer.put(wanted)
 

@@ -98,7 +98,7 @@ def restored(node: Node) -> dict[RelPath, bytes]:
     back = dict[RelPath, bytes]()
     for item in [item for item in node.index.youngest_trash(100) if item.stat.kind is Kind.FILE]:
         place = RelPath(b"back/" + item.path)
-        restorer = Restorer(lambda: node.landing.lander(""))
+        restorer = Restorer(node.replica, node.absorber)
         wanted = Wanted(place, item.stat, item.hash)
         with node.landing.by_hand(place, restorer.head(wanted)):
             restorer.put(wanted)
