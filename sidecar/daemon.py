@@ -247,8 +247,8 @@ async def _run(settings: Settings, errand: Errand | None = None, *, sends: bool 
         node = Node(options, root, index, metrics, rsync)
         node.metrics.index_damaged.inc(bool(index.set_aside))
         held.callback(node.watcher.close)
-        if node.uid_mismatch:
-            logger.warning(node.uid_mismatch)
+        if node.rootwatch.uid_mismatch:
+            logger.warning(node.rootwatch.uid_mismatch)
         links = Links(node, installed, env)
         sshd = _sshd(options, installed, env)
         await sshd.check()
@@ -302,7 +302,7 @@ def _tasks(
     settings: Settings, node: Node, links: Links, sshd: Sshd, reporter: Reporter
 ) -> dict[str, Coroutine[Any, Any, None]]:
     tasks: dict[str, Coroutine[Any, Any, None]] = {
-        "root": node.rooted(),
+        "root": node.rootwatch.run(),
         "scan": node.scan(),
         "poll": node.polling.run(),
         "found": node.find(),
@@ -356,7 +356,7 @@ async def _until_told(
         links.end()
         return 0 if flushed else NOT_FLUSHED
     finally:
-        node.watching.stop()
+        node.events.stop()
         for task in (*running, stop):
             task.cancel()
         await asyncio.gather(*running, stop, return_exceptions=True)

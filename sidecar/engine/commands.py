@@ -63,9 +63,9 @@ class Commands(Decisions):
             seq = await asyncio.wait_for(self._written(), within)
         except TimeoutError:
             return Waited(self._behind(links, seq, {}))
-        before = self._node.watching.unsent()
+        before = self._node.intake.unsent()
         while True:
-            unsent = {path: why for path, why in self._node.watching.unsent().items() if path in before}
+            unsent = {path: why for path, why in self._node.intake.unsent().items() if path in before}
             if len(unsent) < len(before):  # what could be read since has a row by now
                 before, seq = unsent, self._node.index.max_seq()
             behind = self._behind(links, seq, unsent)
@@ -97,7 +97,7 @@ class Commands(Decisions):
         return Synced(tuple(one for one in each if one is not None))
 
     def _not_synced(self, settling: Settling, link: Link, seq: int) -> Behind | None:
-        region, behind = link.peer.region, self._one_behind(link, seq, self._node.watching.unsent())
+        region, behind = link.peer.region, self._one_behind(link, seq, self._node.intake.unsent())
         if not settling.reached(link):
             why = behind.why if behind is not None and not behind.held else "it does not connect to this node"
             return Behind(region, why, unreached=True)

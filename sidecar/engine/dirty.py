@@ -1,9 +1,15 @@
 """The paths that events marked: collected while others are worked on, each once, in the order of their last event."""
 
+import asyncio
 import dataclasses
 import time
+from collections.abc import Iterable
+from typing import Final
 
 from sidecar.core.paths import RelPath
+
+LOOK_AGAIN: Final = 0.25
+"""Seconds until a file that was being written is looked at again, unless its close says so before."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -12,13 +18,20 @@ class Dirty:
 
     paths: dict[RelPath, None] = dataclasses.field(default_factory=dict)
     later: dict[RelPath, float] = dataclasses.field(default_factory=dict)
-    """when a path that was being written is due again (monotonic seconds)"""
+    """when a path that was put off is due again (monotonic seconds)"""
+    _wake: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
 
-    def mark(self, path: RelPath) -> None:
-        """An event named `path`: what it may lead to was named before it, so it goes to the end."""
-        self.later.pop(path, None)
-        self.paths.pop(path, None)
-        self.paths[path] = None
+    def mark(self, *paths: RelPath) -> None:
+        """Events named `paths`, or whoever wants them looked at: what each may lead to was named before it, so it goes
+        to the end."""
+        self._mark(paths)
+        self._wake.set()
+
+    def _mark(self, paths: Iterable[RelPath]) -> None:
+        for path in paths:
+            self.later.pop(path, None)
+            self.paths.pop(path, None)
+            self.paths[path] = None
 
     def take(self) -> list[RelPath]:
         """All marked paths; they are no longer marked."""
@@ -31,8 +44,23 @@ class Dirty:
         if path not in self.paths:
             self.later[path] = min(due, self.later.get(path, due))
 
+    def is_written(self, path: RelPath) -> None:
+        """Somebody writes `path` just now."""
+        self.put_off(path, LOOK_AGAIN)
+
     def wake_due(self) -> None:
         """Mark what was put off and is due."""
         now = time.monotonic()
-        for path in [path for path, at in self.later.items() if at <= now]:
-            self.mark(path)
+        self._mark([path for path, at in self.later.items() if at <= now])
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    async def woken(self) -> None:
+        """Returns when there may be something to do: something was marked, or what was put off may be due."""
+        try:
+            await asyncio.wait_for(self._wake.wait(), LOOK_AGAIN if self.later else None)
+        except TimeoutError:
+            return
+        self._wake.clear()

@@ -17,12 +17,12 @@ from sidecar.engine.absorb import Absorber
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.hashing import LARGE, Hashing
 from sidecar.engine.identity import Identity
+from sidecar.engine.intake import Intake
 from sidecar.engine.joining import Joining
 from sidecar.engine.offers import Finding
 from sidecar.engine.patience import Patience
 from sidecar.engine.replica import Replica
 from sidecar.engine.turn import SLICE, deepest_first
-from sidecar.engine.watching import Watching
 from sidecar.fs.root import WebRoot
 from sidecar.index.store import Index
 
@@ -53,7 +53,7 @@ class Finds:
         disk: RootDisk,
         replica: Replica,
         absorber: Absorber,
-        watching: Watching,
+        intake: Intake,
         finding: Finding,
         joining: Joining,
         patience: Patience,
@@ -69,7 +69,7 @@ class Finds:
         self._hashing = Hashing(root, index, disk)
         self._replica = replica
         self._absorber = absorber
-        self._watching = watching
+        self._intake = intake
         self._finding = finding
         self._joining = joining
         self._patience = patience
@@ -167,7 +167,7 @@ class Finds:
         absorber = self._absorber
         absorber.finding, absorber.power_lost = True, self._index.power_lost
         try:
-            self._watching.absorb(paths)
+            self._intake.absorb(paths)
         finally:
             absorber.finding = absorber.power_lost = False
 

@@ -9,7 +9,7 @@ import structlog
 
 from sidecar.core.entry import Flag
 from sidecar.core.paths import RelPath
-from sidecar.engine.watching import Watching
+from sidecar.engine.dirty import Dirty
 from sidecar.errors import EnvironmentFault, GeorootError, NeedsHelp, Retryable
 from sidecar.fs import stage
 from sidecar.fs.root import WebRoot
@@ -54,7 +54,7 @@ class Housekeeping:
         self,
         root: WebRoot,
         index: Index,
-        watching: Watching,
+        dirty: Dirty,
         *,
         trash_keep: float,
         trash_max: int,
@@ -64,7 +64,7 @@ class Housekeeping:
     ) -> None:
         self._root = root
         self._index = index
-        self._watching = watching
+        self._dirty = dirty
         self._trash_keep = trash_keep
         self._trash_max = trash_max
         self._racy = racy
@@ -141,4 +141,4 @@ class Housekeeping:
         while True:
             await asyncio.sleep(RACY)
             with later():
-                self._watching.mark([row.path for row in self._index.flagged(Flag.RACY)])
+                self._dirty.mark(*(row.path for row in self._index.flagged(Flag.RACY)))

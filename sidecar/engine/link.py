@@ -176,7 +176,7 @@ class Link:
         if len(self.agreements) > MAX_NODES:  # no region has so many
             del self.agreements[next(iter(self.agreements))]
         log.info("link up", peer=self.peer.region, node=outbound.peer.node, image=outbound.peer.image)
-        self._node.met(outbound.peer)
+        self._node.finds.met(outbound.peer)
 
     def _name_of(self, hello: Hello) -> NodeName:
         return NodeName(self.peer.region, hello.node)
@@ -206,7 +206,7 @@ class Link:
         return there.way if there is not None and there.peer is not None and there.peer.node == hello.node else None
 
     def _recheck(self, paths: list[RelPath]) -> None:
-        self._node.watching.mark(paths)
+        self._node.dirty.mark(*paths)
 
     @contextlib.contextmanager
     def reported(self) -> Iterator[None]:

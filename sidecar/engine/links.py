@@ -78,7 +78,7 @@ class Links:
         link.incoming.add(inbound)
         self.heard.discard(link.peer.region)
         self._node.joining.begun(link.peer.region)
-        self._node.met(inbound.peer)
+        self._node.finds.met(inbound.peer)
         link.master.hurry()
 
     def _offers_end(self, region: str) -> None:

@@ -4,25 +4,27 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from sidecar.core import ageing, ignore
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind
-from sidecar.core.frames import Frame, Hello
+from sidecar.core.frames import Frame
 from sidecar.core.links import Resolver
-from sidecar.core.paths import ROOT, RelPath
+from sidecar.core.paths import RelPath
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.answering import Answerer
 from sidecar.engine.checksum import Checksum
 from sidecar.engine.comparing import Way
+from sidecar.engine.dirty import Dirty
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.durability import Durability
+from sidecar.engine.events import Events
 from sidecar.engine.finds import Finds
 from sidecar.engine.forgotten import Forgotten
 from sidecar.engine.holds import Holds
 from sidecar.engine.housekeeping import YOUNG_US, Housekeeping
 from sidecar.engine.identity import Identity
+from sidecar.engine.intake import Intake
 from sidecar.engine.joining import Joining
 from sidecar.engine.landing import Landing
 from sidecar.engine.listeners import Listeners
@@ -33,18 +35,17 @@ from sidecar.engine.patience import Patience
 from sidecar.engine.polling import Polling
 from sidecar.engine.recover import Recovery
 from sidecar.engine.replica import Dots, Replica
+from sidecar.engine.rootwatch import RootWatch
 from sidecar.engine.scans import Scans
 from sidecar.engine.status import HoldKind
 from sidecar.engine.unapplied import Unapplied
+from sidecar.engine.unlisted import Unlisted
 from sidecar.engine.watching import Watching
 from sidecar.fs import durable, grain
 from sidecar.fs.root import WebRoot
 from sidecar.fs.watch import Watcher
 from sidecar.index.store import Index
 from sidecar.metrics import Metrics
-
-ROOT_LOOK: Final = 2.0
-"""Seconds between two looks at whether the web root is still the one that was opened."""
 
 
 def now_us() -> int:
@@ -137,38 +138,56 @@ class Node:
         self.forgotten = Forgotten(index, self.replica, self.absorber, self.landing, self.holds)
         self.checksum = Checksum(root, index)
         self.watcher = Watcher(root, self.excluded)
-        self.watching = Watching(
+        self.dirty = Dirty()
+        self.events = Events(
             root,
-            index,
             self.watcher,
-            self.absorber,
-            self.disk,
+            self.dirty,
             metrics,
             excluded=self.excluded,
             scan_soon=self.scan_soon,
             arrived=self.landing.arrived,
+        )
+        self.unlisted = Unlisted(root, self.excluded, self.scan_soon)
+        self.intake = Intake(
+            root,
+            index,
+            self.absorber,
+            self.dirty,
+            self.unlisted,
             mend=self.landing.mend,
             rows_lost=self.listeners.rows_lost,
+        )
+        self.watching = Watching(
+            root,
+            index,
+            self.dirty,
+            self.events,
+            self.absorber,
+            self.intake,
+            self.disk,
+            self.unlisted,
             absorbed=self.listeners.woken,
             resolver=self.resolver,
         )
         self.housekeeping = Housekeeping(
             root,
             index,
-            self.watching,
+            self.dirty,
             trash_keep=options.trash_keep,
             trash_max=options.trash_max,
             racy=grain_ns > 0,
             now_us=now_us,
             expired=self.holds.look_again,
         )
-        scans, finds, looks, self._roots = self.patience = (
+        scans, finds, looks, roots = self.patience = (
             Patience("the scan"),
             Patience("what the first scan found"),
             Patience("the look at what has no watch"),
             Patience("the look at the web root"),
         )
         """what waits for space, or for a disk that works"""
+        self.rootwatch = RootWatch(root, roots)
         self.finds = Finds(
             self.me,
             index,
@@ -176,7 +195,7 @@ class Node:
             self.disk,
             self.replica,
             self.absorber,
-            self.watching,
+            self.intake,
             self.finding,
             self.joining,
             finds,
@@ -190,6 +209,8 @@ class Node:
             root,
             index,
             self.watcher,
+            self.dirty,
+            self.unlisted,
             self.watching,
             self.finds,
             self.holds,
@@ -202,6 +223,8 @@ class Node:
         self.polling = Polling(
             self.watcher,
             self.scans.scanner,
+            self.dirty,
+            self.unlisted,
             self.watching,
             looks,
             interval=options.poll_interval,
@@ -228,7 +251,7 @@ class Node:
         await self.scans.patience.through(self.recover)
         await self.scans.patience.through(self.finds.doubt)
         self.watcher.watch_inbox()
-        self.watching.start()
+        self.events.start()
         await self.scans.first()
         self.finds.scanned()
         self.scanned.set()
@@ -256,36 +279,11 @@ class Node:
         pause = self.options.scan_interval
         return min(pause, self.polling.pause(took)) if self.polling.network else pause
 
-    async def rooted(self) -> None:
-        """Look at the way to the web root for as long as it leads to the one that was opened.
-
-        Raises:
-            EnvironmentFault: it does not any more; what is missing there was not deleted.
-        """
-        while True:
-            if await self._roots.through(lambda: asyncio.to_thread(self.root.is_replaced)):
-                raise self.root.lost()
-            await asyncio.sleep(ROOT_LOOK)
-
     def scan_soon(self) -> None:
         """Look at everything: events may have missed something."""
         self.scans.soon()
 
-    @property
-    def uid_mismatch(self) -> str:
-        """A line about a web root that another user owns, "" if it is ours."""
-        owner, us = self.root.owner(ROOT), os.geteuid()
-        if owner in (None, 0, us) or not us:
-            return ""
-        return (
-            f"the web root belongs to UID {owner}, the sidecar runs as {us}: run web server and sidecar under one UID"
-        )
-
     # -- what was found
-
-    def met(self, hello: Hello) -> None:
-        """A peer said hello."""
-        self.finds.met(hello)
 
     def offers_end(self, region: str) -> None:
         """A peer has offered everything it has."""

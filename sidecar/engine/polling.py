@@ -8,8 +8,10 @@ from typing import Final
 import structlog
 
 from sidecar.core.paths import RelPath
+from sidecar.engine.dirty import Dirty
 from sidecar.engine.patience import Patience
 from sidecar.engine.scan import Result, Scanner, in_slices
+from sidecar.engine.unlisted import Unlisted
 from sidecar.engine.watching import Watching
 from sidecar.fs import limits
 from sidecar.fs.watch import Watcher
@@ -36,6 +38,8 @@ class Polling:
         self,
         watcher: Watcher,
         scanner: Scanner,
+        dirty: Dirty,
+        unlisted: Unlisted,
         watching: Watching,
         patience: Patience,
         *,
@@ -46,6 +50,8 @@ class Polling:
     ) -> None:
         self._watcher = watcher
         self._scanner = scanner
+        self._dirty = dirty
+        self._unlisted = unlisted
         self._watching = watching
         self._patience = patience
         self._scanning = scanning
@@ -72,7 +78,7 @@ class Polling:
         """One round."""
         await in_slices(self._watcher.retry())
         await self._watching.caught_up()
-        self._watching.unlisted.look_again()
+        self._unlisted.look_again()
         unwatched = self._watcher.unwatched
         self._tell(len(unwatched))
         if unwatched:
@@ -80,11 +86,11 @@ class Polling:
 
     async def _take(self, seen: Result) -> None:
         """What was found goes in the order in which a visitor of a peer needs it."""
-        self._watching.unlisted.add(seen.refused)
+        self._unlisted.add(seen.refused)
         if not seen.differing:
             return
         await self._watching.caught_up()
-        self._watching.mark(seen.links)
+        self._dirty.mark(*seen.links)
         await self._watching.caught_up()
         self._missed(seen.gone)
 

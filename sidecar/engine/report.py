@@ -9,6 +9,7 @@ from sidecar.core.entry import Kind, Row
 from sidecar.core.frames import PROTOCOL, Lane
 from sidecar.core.paths import shown
 from sidecar.engine.comparing import MOST_LEFT_OUT
+from sidecar.engine.events import too_many_events
 from sidecar.engine.identity import CLOCK_WARNING_US
 from sidecar.engine.link import Link
 from sidecar.engine.links import Links
@@ -23,7 +24,6 @@ from sidecar.engine.status import (
     StoreStatus,
     WatchStatus,
 )
-from sidecar.engine.watching import too_many_events
 from sidecar.fs import limits
 from sidecar.index.peers import Forgotten
 from sidecar.link.sshd import Sshd
@@ -63,7 +63,7 @@ class Reporter:
         node, options = self._node, self._node.options
         problems = self._problems()
         state = self._state()
-        alive = not node.watching.root_lost
+        alive = not node.events.root_lost
         return Status(
             region=options.region,
             node=options.node,
@@ -78,7 +78,7 @@ class Reporter:
             layout=self._layout,
             exclude=options.exclude,
             waits_for=tuple(node.finding.waits_for()) if state is NodeState.FINDING else (),
-            pending_local=len(node.watching.dirty.paths) + len(node.watching.dirty.later),
+            pending_local=len(node.dirty.paths) + len(node.dirty.later),
             warnings=tuple(self._warnings()),
             holds=tuple(
                 HoldStatus(hold.kind.value, hold.why, hold.paths, time.time() - hold.since)
@@ -108,15 +108,15 @@ class Reporter:
         return ScanStatus(self._node.scans.running, age, last.seconds, last.files, last.differing, last.special)
 
     def _watch(self) -> WatchStatus:
-        watcher, watching, polling = self._node.watcher, self._node.watching, self._node.polling
+        watcher, events, polling = self._node.watcher, self._node.events, self._node.polling
         limit = limits.watches()
         return WatchStatus(
             directories=len(watcher),
             limit=limit.value,
             sysctl=limit.sysctl,
             unwatched=len(watcher.unwatched),
-            overflows=watching.overflows,
-            overflow_age=time.monotonic() - watching.overflowed_at if watching.overflows else -1.0,
+            overflows=events.overflows,
+            overflow_age=time.monotonic() - events.overflowed_at if events.overflows else -1.0,
             poll_interval=polling.interval,
             polling=polling.network,
         )
@@ -182,8 +182,8 @@ class Reporter:
     # -- what is wrong
 
     def _problems(self) -> list[PathProblem]:
-        watching = self._node.watching
-        found = [PathProblem(shown(path) or ".", trouble.why, trouble.hint) for path, trouble in watching.unreadable()]
+        intake = self._node.intake
+        found = [PathProblem(shown(path) or ".", trouble.why, trouble.hint) for path, trouble in intake.unreadable()]
         found += [PathProblem(shown(path), "not applied", hint) for path, hint in self._node.unapplied.paths.items()]
         found += [PathProblem(shown(path), *DAMAGED) for path in self._node.checksum.still_damaged()]
         for link in self._links.links.values():
@@ -197,12 +197,12 @@ class Reporter:
 
     def _of_the_node(self) -> Iterator[str]:
         node = self._node
-        if node.watching.root_lost:
+        if node.events.root_lost:
             yield "the web root was moved, deleted or unmounted: mount it again and restart the sidecar"
         if node.joining.waits:
             yield "what was found here waits for `sidecar join`: nothing is sent, and nothing of a peer is applied"
-        if node.watching.problem:
-            yield f"changes cannot be taken up: {node.watching.problem}"
+        if node.intake.problem:
+            yield f"changes cannot be taken up: {node.intake.problem}"
         if node.landing.problem:
             yield f"what comes from peers cannot be stored: {node.landing.problem}"
         yield from (waits.problem for waits in node.patience)
@@ -214,7 +214,7 @@ class Reporter:
             yield f"the index was damaged and is built anew from the web root: {node.index.set_aside} is the old one"
         if node.me.rollbacks:
             yield "this volume was set back to an older state: the regions have compared everything since"
-        yield node.uid_mismatch
+        yield node.rootwatch.uid_mismatch
 
     def _of_the_watch(self) -> Iterator[str]:
         watch = self._watch()

@@ -9,11 +9,13 @@ import structlog
 
 from sidecar.core.entry import Kind
 from sidecar.core.paths import RelPath
+from sidecar.engine.dirty import Dirty
 from sidecar.engine.finds import Finds
 from sidecar.engine.holds import Holds
 from sidecar.engine.patience import Patience
 from sidecar.engine.scan import Result, Scanner
 from sidecar.engine.status import HoldKind
+from sidecar.engine.unlisted import Unlisted
 from sidecar.engine.watching import Watching
 from sidecar.fs.root import WebRoot
 from sidecar.fs.watch import Watcher
@@ -42,6 +44,8 @@ class Scans:
         root: WebRoot,
         index: Index,
         watcher: Watcher,
+        dirty: Dirty,
+        unlisted: Unlisted,
         watching: Watching,
         finds: Finds,
         holds: Holds,
@@ -53,6 +57,8 @@ class Scans:
         quiet: bool,
     ) -> None:
         self._index = index
+        self._dirty = dirty
+        self._unlisted = unlisted
         self._watching = watching
         self._finds = finds
         self._holds = holds
@@ -95,12 +101,12 @@ class Scans:
         self.running = True
         self._finding = finding
         try:
-            self._watching.unlisted.scan_begins()
+            self._unlisted.scan_begins()
             self.last = await self.scanner.scan()
             await self._caught_up()
             await self._differs(self.last.links)
             await self._caught_up()
-            self._watching.unlisted.scan_ended(self.last.refused)
+            self._unlisted.scan_ended(self.last.refused)
             await self._vanished(self.last.gone)
         finally:
             self._finding = False
@@ -124,7 +130,7 @@ class Scans:
         if self._finding:
             await self._finds.take_up(paths)
         else:
-            self._watching.mark(paths)
+            self._dirty.mark(*paths)
 
     async def _vanished(self, gone: list[RelPath]) -> None:
         """What a scan did not find was deleted, unless it is most of the tree: then somebody is asked first."""
@@ -141,7 +147,7 @@ class Scans:
         if HoldKind.SCAN in self._holds.active or self._holds.is_much(count):
             self.soon()
         else:
-            self._watching.mark(gone)
+            self._dirty.mark(*gone)
 
     def _live_beneath(self, path: RelPath) -> int:
         row = self._index.get(path)

@@ -27,7 +27,7 @@ def made(node: Node) -> Assertion:
     (root / "dir").mkdir()
     for name in NAMES[1:]:
         (root / name).write_text(name)
-    node.watching.absorb([RelPath(name.encode()) for name in NAMES])
+    node.intake.absorb([RelPath(name.encode()) for name in NAMES])
     row = node.index.get(RelPath(b"conflict"))
     found = node.index.get(RelPath(b"found"))
     assert row is not None and found is not None

@@ -16,7 +16,7 @@ from tests.unit.engine.conftest import Starter
 def write(node: Node, name: str, text: str) -> RelPath:
     path = RelPath(name.encode())
     Path(node.root.path, name).write_text(text)
-    node.watching.absorb([path])
+    node.intake.absorb([path])
     return path
 
 
@@ -51,7 +51,7 @@ def test_damage_is_marked_as_found_and_no_version_is_made_of_it(start: Starter) 
     assert before[0] is not None and after is not None
     assert (before[0].version, before[1]) == (after.version, node.index.max_seq())
     assert after.flags & Flag.FOUND and after.hash != before[0].hash
-    node.watching.absorb([bad])
+    node.intake.absorb([bad])
     assert after == node.index.get(bad)
     assert [] == checked(node).damaged
     assert [bad] == node.checksum.still_damaged()

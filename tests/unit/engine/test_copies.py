@@ -37,7 +37,7 @@ def off_loop(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 def written(node: Node, text: str) -> Head:
     Path(node.root.path, "page").write_text(text)
-    node.watching.absorb([PAGE])
+    node.intake.absorb([PAGE])
     row = node.index.get(PAGE)
     assert row is not None
     return row.version.heads[0]
@@ -72,7 +72,7 @@ def test_bytes_from_the_trash_are_copied_off_the_loop(start: Starter, off_loop: 
     assert row is not None and row.stat is not None
     with node.index.transaction():
         node.disk.remove(PAGE, Out(row.stat, row.hash, Keep.DELETED))
-    node.watching.absorb([PAGE])
+    node.intake.absorb([PAGE])
     assert Outcome.APPLIED is asyncio.run(landed(node, renamed(head, How.NONE)))
     wanted = Wanted(PAGE, row.stat, row.hash)
 
@@ -112,7 +112,7 @@ def test_a_link_that_is_cut_during_a_copy_leaves_nothing_of_it(start: Starter, m
     node = start()
     first, second = renamed(written(node, "mine")), RelPath(b"other")
     Path(node.root.path, "other").write_text("another")
-    node.watching.absorb([second])
+    node.intake.absorb([second])
     row = node.index.get(second)
     assert row is not None
     head = Head(Dot(row.version.heads[0].dot.counter + 1, 9), Kind.FILE, 7, 7, 0o644, row.hash)

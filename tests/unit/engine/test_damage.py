@@ -17,7 +17,7 @@ from tests.unit.engine.conftest import Starter
 def test_a_row_that_does_not_decode_ends_the_run_though_a_link_alone_read_it(start: Starter) -> None:
     node = start()
     Path(node.root.path, "page").write_text("mine")
-    node.watching.absorb([RelPath(b"page")])
+    node.intake.absorb([RelPath(b"page")])
     with closing(sqlite3.connect(Path(node.options.state, "index.db"), isolation_level=None)) as other:
         other.execute("UPDATE rows SET version = x'c1'")
     with pytest.raises(IndexDamaged):

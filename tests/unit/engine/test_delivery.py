@@ -67,7 +67,7 @@ def written(node: Node, path: RelPath, text: str) -> bytes:
     target = Path(node.root.path, path.decode())
     target.parent.mkdir(exist_ok=True)
     target.write_text(text)
-    node.watching.absorb([path])
+    node.intake.absorb([path])
     row = node.index.get(path)
     assert row is not None
     return row.hash

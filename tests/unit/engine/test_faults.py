@@ -30,7 +30,7 @@ FULL: list[Exception] = [IndexFull("full"), IndexBusy("busy"), faults.NoSpace(b"
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sidecar.engine.patience.AGAIN", 0.01)
-    monkeypatch.setattr("sidecar.engine.node.ROOT_LOOK", 0.01)
+    monkeypatch.setattr("sidecar.engine.rootwatch.LOOK", 0.01)
 
 
 class Broken:
@@ -72,7 +72,7 @@ async def outlived(node: Node, work: Awaitable[None], broken: Broken, done: Call
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        node.watching.stop()
+        node.events.stop()
 
 
 @pytest.mark.parametrize("error", FULL[:2])
@@ -103,7 +103,7 @@ def test_a_scan_forgets_what_is_excluded_when_the_index_can_be_written(
 ) -> None:
     node = start()
     Path(node.root.path, "page").write_text("mine")
-    node.watching.absorb([PAGE])
+    node.intake.absorb([PAGE])
     monkeypatch.setattr(node.scans.scanner, "_excluded", lambda path, is_dir: path == PAGE)
     broken = Broken(node.index.remove, error)
     monkeypatch.setattr(node.index, "remove", broken)
@@ -126,7 +126,7 @@ def test_what_a_kill_interrupted_waits_for_space_at_the_start(
 ) -> None:
     node = start()
     (Path(node.root.path) / "page").write_text("first")
-    node.watching.absorb([PAGE])
+    node.intake.absorb([PAGE])
     row = node.index.get(PAGE)
     assert row is not None and row.stat is not None
     wanted = Wanted(RelPath(b"other"), row.stat, row.hash)
@@ -149,35 +149,35 @@ def test_changes_wait_until_what_failed_before_can_be_finished(
     node.landing.unfinished = True
     broken = Broken(lambda: None, error)
     monkeypatch.setattr(node.landing, "_recover", broken)
-    node.watching.absorb([PAGE])
-    assert str(error) in node.watching.problem
-    assert node.index.get(PAGE) is None and PAGE in node.watching.dirty.later
+    node.intake.absorb([PAGE])
+    assert str(error) in node.intake.problem
+    assert node.index.get(PAGE) is None and PAGE in node.dirty.later
     broken.broken = False
-    node.watching.absorb([PAGE])
-    assert node.index.get(PAGE) is not None and not node.watching.problem
+    node.intake.absorb([PAGE])
+    assert node.index.get(PAGE) is not None and not node.intake.problem
 
 
 def test_changes_wait_for_an_index_that_cannot_be_read(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has gone is looked up outside of a transaction: that ended the node."""
-    monkeypatch.setattr("sidecar.engine.watching.INDEX_AGAIN", 0.01)
-    monkeypatch.setattr("sidecar.engine.watching.LOOK_AGAIN", 0.01)
+    monkeypatch.setattr("sidecar.engine.intake.INDEX_AGAIN", 0.01)
+    monkeypatch.setattr("sidecar.engine.dirty.LOOK_AGAIN", 0.01)
     node = start()
     Path(node.root.path, "page").write_text("mine")
-    node.watching.absorb([PAGE])
+    node.intake.absorb([PAGE])
     Path(node.root.path, "page").unlink()
 
     async def lived() -> None:
         broken = Broken(node.index.get, IndexUnread("its disk fails"))
         monkeypatch.setattr(node.index, "get", broken)
-        node.watching.mark([PAGE])
+        node.dirty.mark(PAGE)
         task = asyncio.ensure_future(node.watching.run())
         await until(lambda: broken.failed > 2 or task.done())
         assert not task.done()
-        assert "its disk fails" in node.watching.problem and not node.watching.busy
+        assert "its disk fails" in node.intake.problem and not node.watching.busy
         broken.broken = False
         await until(lambda: node.replica.row(PAGE).stat is None)
         await asyncio.wait_for(node.watching.caught_up(), 10)
-        assert not node.watching.problem
+        assert not node.intake.problem
         task.cancel()
 
     asyncio.run(lived())
@@ -219,7 +219,7 @@ def test_a_root_that_cannot_be_looked_at_is_reported_and_one_that_is_gone_is_the
 
     async def lived() -> None:
         monkeypatch.setattr("sidecar.fs.root.os.stat", failed)
-        looks = asyncio.ensure_future(node.rooted())
+        looks = asyncio.ensure_future(node.rootwatch.run())
         await until(lambda: problems(node) or looks.done())
         assert os.strerror(number) in problems(node)[0]
         failing.clear()

@@ -32,7 +32,7 @@ def held(start: Starter) -> Node:
     (root / "dir" / "sub").mkdir(parents=True)
     for name in ("dir/sub/deep", "dir/page", "page"):
         (root / name).write_text(name)
-    node.watching.absorb([RelPath(name) for name in NAMES])
+    node.intake.absorb([RelPath(name) for name in NAMES])
     node.forgotten.mark("ams", [(RelPath(name), row_of(node, name).seq) for name in NAMES[:-1]])
     return node
 
@@ -62,7 +62,7 @@ def test_it_is_held_and_sent_to_nobody_across_a_restart(start: Starter) -> None:
 def test_what_changed_since_it_was_sent_is_not_held(start: Starter) -> None:
     node = start()
     (Path(node.root.path) / "page").write_text("x")
-    node.watching.absorb([RelPath(b"page")])
+    node.intake.absorb([RelPath(b"page")])
     node.forgotten.mark("ams", [(RelPath(b"page"), 0), (RelPath(b"never"), 1)])
     assert {} == node.holds.active
 
@@ -70,7 +70,7 @@ def test_what_changed_since_it_was_sent_is_not_held(start: Starter) -> None:
 def test_a_local_write_ends_it_for_its_path(start: Starter) -> None:
     node = held(start)
     (Path(node.root.path) / "dir" / "page").write_text("edited")
-    node.watching.absorb([RelPath(b"dir/page")])
+    node.intake.absorb([RelPath(b"dir/page")])
     assert sendable(row_of(node, b"dir/page"))
     node.holds.look_again()
     assert 3 == node.holds.active[HoldKind.FORGOTTEN].paths

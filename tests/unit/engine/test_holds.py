@@ -339,7 +339,7 @@ def test_what_is_held_is_held_whoever_passes_it_on(start: Starter) -> None:
     node = start()
     page = RelPath(b"page")
     Path(node.root.path, "page").write_text("x")
-    node.watching.absorb([page])
+    node.intake.absorb([page])
     row = node.replica.row(page)
     gone = Head(Dot(row.version.heads[0].dot.counter + 1, 9), Kind.TOMBSTONE)
     entry = Entry(page, versions.write(row.version, gone))

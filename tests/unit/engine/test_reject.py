@@ -19,7 +19,7 @@ def test_what_is_missing_is_forgotten_and_offered_again(start: Starter) -> None:
     names = ("dir", "dir/gone", "dir/there", "alone", "other")
     for name in names[1:]:
         (root / name).write_text(name)
-    node.watching.absorb([RelPath(name.encode()) for name in names])
+    node.intake.absorb([RelPath(name.encode()) for name in names])
     node.index.meet("ams", "ams", 5, 6, 70, 1)
     node.index.set_cursor("ams", "ams", 5, 70)
     for name in ("dir/gone", "alone"):
@@ -45,7 +45,7 @@ def test_what_a_peer_says_and_what_comes_back_meanwhile_is_not_forgotten(
     names = [RelPath(b"page-%d" % number) for number in range(6)]
     for name in names:
         (root / name.decode()).write_text("x")
-    node.watching.absorb(names)
+    node.intake.absorb(names)
     node.index.meet("ams", "ams", 5, 6, 70, 1)
     for name in names:
         (root / name.decode()).unlink()

@@ -26,7 +26,7 @@ class Killed(BaseException):
 def write(node: Node, text: str) -> None:
     """A local writer writes the page, and the node has seen it."""
     Path(node.root.path, "page").write_text(text)
-    node.watching.absorb([PAGE])
+    node.intake.absorb([PAGE])
 
 
 def deleted(node: Node) -> Wanted:
@@ -35,7 +35,7 @@ def deleted(node: Node) -> Wanted:
     assert row is not None and row.stat is not None
     with node.index.transaction():
         node.disk.remove(PAGE, Out(row.stat, row.hash, Keep.DELETED))
-    node.watching.absorb([PAGE])
+    node.intake.absorb([PAGE])
     return Wanted(PAGE, row.stat, row.hash)
 
 
@@ -88,7 +88,7 @@ def test_a_kill_in_the_middle_leaves_either_version_and_lists_all_the_rest(
         with pytest.raises(Killed):
             put(node, wanted)
     node = start()
-    node.watching.absorb([PAGE])
+    node.intake.absorb([PAGE])
     shown = node.root.read(PAGE)
     assert shown in {b"first", b"second"}
     assert {b"first", b"second"} == {shown, *kept(node)}
@@ -172,19 +172,19 @@ def test_a_directory_comes_back_with_its_mode_empty_or_not(start: Starter) -> No
     for path, mode in ((top, 0o750), (empty, 0o700)):
         Path(node.root.path, path.decode()).mkdir()
         Path(node.root.path, path.decode()).chmod(mode)
-    node.watching.absorb([top, empty])
+    node.intake.absorb([top, empty])
     with node.index.transaction():
         for path in (empty, top):
             row = node.index.get(path)
             assert row is not None and row.stat is not None
             node.disk.remove(path, Out(row.stat, b"", Keep.DELETED))
-    node.watching.absorb([empty, top])
+    node.intake.absorb([empty, top])
     assert not Path(node.root.path, "dir").exists()
     for item in restore.before(node.index, top):
         put(node, Wanted(item.path, item.stat, item.hash))
     assert [0o750, 0o700] == [Path(node.root.path, name).stat().st_mode & 0o7777 for name in ("dir", "dir/empty")]
     Path(node.root.path, "dir").chmod(0o755)
-    node.watching.absorb([top])
+    node.intake.absorb([top])
     put(node, Wanted(top, Stat(Kind.DIR, 0, 0, 0o750, 1, 1), b""))
     row = node.index.get(top)
     assert row is not None and row.stat is not None and row.stat == node.root.lstat(top) and 0o750 == row.stat.mode

@@ -37,7 +37,7 @@ def filled(node: Node, directories: int, files: int) -> list[RelPath]:
         for page in range(files):
             (inner / str(page)).write_text("x")
             names += [RelPath(f"dir/{number}/{page}".encode())]
-    node.watching.absorb([DIR, *names])
+    node.intake.absorb([DIR, *names])
     return names
 
 
@@ -67,7 +67,7 @@ def test_a_directory_that_has_gone_goes_in_slices(start: Starter, restarted: boo
     beneath = filled(node, 3, 300)
     for number in range(1000):
         Path(node.root.path, f"other-{number}").write_text("x")
-    node.watching.absorb([RelPath(f"other-{number}".encode()) for number in range(1000)])
+    node.intake.absorb([RelPath(f"other-{number}".encode()) for number in range(1000)])
     shutil.move(Path(node.root.path, "dir"), Path(node.root.path).parent / "elsewhere")
     if restarted:
         node = start()
@@ -177,7 +177,7 @@ def test_a_write_that_comes_before_a_deletion_lands_survives_it(start: Starter) 
     node = start()
     page = Path(node.root.path, "page")
     page.write_text("old")
-    node.watching.absorb([PAGE])
+    node.intake.absorb([PAGE])
     before = node.replica.row(PAGE).version
     dead = Head(Dot(versions.newest(before) + 1, 4242), Kind.TOMBSTONE)
     entry = Entry(PAGE, versions.write(before, dead))

@@ -44,7 +44,7 @@ def shut(node: Node) -> Iterator[Path]:
 
 
 def unlisted(node: Node) -> list[RelPath]:
-    return sorted(node.watching.unlisted.paths)
+    return sorted(node.unlisted.paths)
 
 
 def edited(directory: Path) -> None:
@@ -76,7 +76,7 @@ async def test_a_scan_tells_of_it_and_loses_nothing(node: Node, shut: Path, mode
     os.chmod(shut, mode)
     await scanned(node)
     assert [SHUT] == unlisted(node)
-    ((_, why),) = [one for one in node.watching.unreadable() if one[0] == SHUT]
+    ((_, why),) = [one for one in node.intake.unreadable() if one[0] == SHUT]
     assert "cannot be listed" in why.why and "Permission denied" in why.why and "chown" in why.hint
     assert known == live(node), "what cannot be seen is not gone"
     os.chmod(shut, 0o700)
@@ -92,7 +92,7 @@ def test_its_content_is_not_in_the_other_regions(node: Node, shut: Path, mode: i
     link = link_to(node)
     connected(link)
     shut.chmod(mode)
-    node.watching.mark([SHUT])
+    node.dirty.mark(SHUT)
     (behind,) = asked(node, link, 3.0, sync=sync)
     assert behind.held and "paths are not sent, shut among them: cannot be listed" in behind.why
     assert f"let UID {os.geteuid()} read and enter it" in behind.why
@@ -103,14 +103,14 @@ def test_its_content_is_not_in_the_other_regions(node: Node, shut: Path, mode: i
 async def test_when_it_can_be_listed_it_is_scanned(node: Node, shut: Path, mode: int) -> None:
     os.chmod(shut, mode)
     await scanned(node)
-    node.watching.unlisted.look_again()
-    node.watching.unlisted.looked_at(SHUT, node.root.lstat(SHUT))
+    node.unlisted.look_again()
+    node.unlisted.looked_at(SHUT, node.root.lstat(SHUT))
     assert not node.scans._due.is_set()
     os.chmod(shut, 0o700)
-    node.watching.unlisted.look_again()
+    node.unlisted.look_again()
     assert node.scans._due.is_set(), "a poll is enough"
     node.scans._due.clear()
-    node.watching.unlisted.looked_at(SHUT, node.root.lstat(SHUT))
+    node.unlisted.looked_at(SHUT, node.root.lstat(SHUT))
     assert node.scans._due.is_set(), "so is its event"
     assert [SHUT] == unlisted(node), "`wait` waits for that scan"
     await scanned(node)
@@ -125,16 +125,16 @@ def test_an_empty_one_that_cannot_be_entered_calls_for_no_scan(node: Node) -> No
     empty.mkdir()
     empty.chmod(0o600)
     try:
-        node.watching.unlisted.looked_at(SHUT, node.root.lstat(SHUT))
+        node.unlisted.looked_at(SHUT, node.root.lstat(SHUT))
         assert [SHUT] == unlisted(node)
-        node.watching.unlisted.look_again()
+        node.unlisted.look_again()
         assert not node.scans._due.is_set()
     finally:
         empty.chmod(0o755)
 
 
 def test_one_that_shuts_while_it_is_scanned_stays_told(node: Node, shut: Path) -> None:
-    unlisted_ = node.watching.unlisted
+    unlisted_ = node.unlisted
     shut.chmod(0)
     unlisted_.looked_at(SHUT, node.root.lstat(SHUT))
     unlisted_.scan_begins()
@@ -143,7 +143,7 @@ def test_one_that_shuts_while_it_is_scanned_stays_told(node: Node, shut: Path) -
 
 
 def test_one_that_was_met_while_a_scan_ran_waits_for_the_next(node: Node, shut: Path) -> None:
-    unlisted_ = node.watching.unlisted
+    unlisted_ = node.unlisted
     unlisted_.scan_begins()
     shut.chmod(0)
     unlisted_.looked_at(SHUT, node.root.lstat(SHUT))
@@ -155,7 +155,7 @@ def test_one_that_was_met_while_a_scan_ran_waits_for_the_next(node: Node, shut: 
 @pytest.mark.parametrize("becomes", ["nothing", "file", "elsewhere"])
 def test_one_that_leaves_is_told_no_longer(node: Node, shut: Path, becomes: str) -> None:
     (shut / "deep").chmod(0)
-    node.watching.unlisted.looked_at(RelPath(b"shut/deep"), node.root.lstat(RelPath(b"shut/deep")))
+    node.unlisted.looked_at(RelPath(b"shut/deep"), node.root.lstat(RelPath(b"shut/deep")))
     assert [b"shut/deep"] == unlisted(node)
     if becomes == "elsewhere":
         shut.rename(shut.with_name("moved"))
@@ -165,7 +165,7 @@ def test_one_that_leaves_is_told_no_longer(node: Node, shut: Path, becomes: str)
         shutil.rmtree(shut)
     if becomes == "file":
         shut.write_text("a file")
-    node.watching.unlisted.looked_at(SHUT, node.root.lstat(SHUT))
+    node.unlisted.looked_at(SHUT, node.root.lstat(SHUT))
     assert [] == unlisted(node)
 
 
@@ -173,14 +173,14 @@ async def test_a_new_one_is_told_by_its_event(node: Node) -> None:
     made = Path(node.root.path, "new")
     list(node.watcher.cover())
 
-    node.watching.start()
+    node.events.start()
     turning = asyncio.ensure_future(node.watching.run())
     try:
         os.mkdir(made, 0)
         await asyncio.wait_for(node.watching.caught_up(), 30)
     finally:
         turning.cancel()
-        node.watching.stop()
+        node.events.stop()
     assert [b"new"] == unlisted(node)
     row = node.index.get(RelPath(b"new"))
     assert row is not None and row.stat is not None and row.stat.kind is Kind.DIR, "the directory itself is sent"

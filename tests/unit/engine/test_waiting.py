@@ -67,7 +67,7 @@ def asked(node: Node, link: Link, within: float = 0.2, *, sync: bool = False) ->
         return
 
     async def ask() -> tuple[Behind, ...]:
-        node.watching.start()
+        node.events.start()
         turning = asyncio.ensure_future(node.watching.run())
         try:
             commands = Commands(node, links)
@@ -77,7 +77,7 @@ def asked(node: Node, link: Link, within: float = 0.2, *, sync: bool = False) ->
             return (await commands.sync(within)).behind
         finally:
             turning.cancel()
-            node.watching.stop()
+            node.events.stop()
 
     return asyncio.run(ask())
 
@@ -99,10 +99,10 @@ def test_a_file_that_cannot_be_read_is_not_in_the_other_regions(
     connected(link)
     Path(node.root.path, "page").write_bytes(b"x" * size)
     monkeypatch.setattr(WebRoot, "hash", denied)
-    node.watching.mark([PAGE])
+    node.dirty.mark(PAGE)
     (behind,) = asked(node, link, 3.0, sync=sync)
     assert behind.held and "page" in behind.why and "Permission denied" in behind.why and "give UID" in behind.why
-    assert [PAGE] == [path for path, _ in node.watching.unreadable()], "the status lists it"
+    assert [PAGE] == [path for path, _ in node.intake.unreadable()], "the status lists it"
 
 
 def test_a_large_file_that_cannot_be_read_ends_no_first_scan(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_a_large_file_that_cannot_be_read_ends_no_first_scan(start: Starter, mon
     Path(node.root.path, "page").write_bytes(b"x" * LARGE)
     monkeypatch.setattr(WebRoot, "hash", denied)
     asyncio.run(asyncio.wait_for(node.first_scan(), 30))
-    assert [PAGE] == [path for path, _ in node.watching.unreadable()]
+    assert [PAGE] == [path for path, _ in node.intake.unreadable()]
 
 
 def test_a_path_that_is_too_long_is_not_in_the_other_regions(start: Starter) -> None:
@@ -119,7 +119,7 @@ def test_a_path_that_is_too_long_is_not_in_the_other_regions(start: Starter) -> 
     connected(link)
     with pytest.raises(Unreachable) as raised:
         node.absorber.refresh(path)
-    node.watching._put_off(path, raised.value)
+    node.intake.put_off(path, raised.value)
     (behind,) = asked(node, link)
     assert behind.held and behind.why.startswith("1 paths are not sent, d/d/") and "shorten it" in behind.why
 
@@ -130,7 +130,7 @@ def test_what_became_unreadable_after_the_question_is_not_waited_for(start: Star
     connected(link)
     looks = iter([dict[RelPath, Unreachable]()])  # nothing at the question
     later = {PAGE: Unreachable(PAGE, "page: Permission denied", "look")}
-    node.watching.unsent = lambda: next(looks, later)  # type: ignore[method-assign]
+    node.intake.unsent = lambda: next(looks, later)  # type: ignore[method-assign]
     assert () == asked(node, link)
 
 
@@ -144,13 +144,13 @@ def test_what_could_be_read_after_the_question_is_waited_for(start: Starter) -> 
         first = next(looks, {})
         if not first and node.index.get(PAGE) is None:
             Path(node.root.path, "page").write_text("page")
-            node.watching.absorb([PAGE])
+            node.intake.absorb([PAGE])
             row = node.index.get(PAGE)
             assert row is not None
             outbound.changed(Changed(row, local=True), "")
         return first
 
-    node.watching.unsent = looked  # type: ignore[method-assign]
+    node.intake.unsent = looked  # type: ignore[method-assign]
     (behind,) = asked(node, link)
     assert not behind.held and "1 paths are not confirmed" == behind.why
 
@@ -163,11 +163,11 @@ def test_a_fifo_is_in_no_region_unless_it_took_the_place_of_something(start: Sta
         there = Path(node.root.path, name)
         if text:
             there.write_text(text)
-            node.watching.absorb([RelPath(name.encode())])
+            node.intake.absorb([RelPath(name.encode())])
             there.unlink()
         os.mkfifo(there)
-        node.watching.absorb([RelPath(name.encode())])
-    assert [b"fifo", b"page"] == sorted(path for path, _ in node.watching.unreadable())
+        node.intake.absorb([RelPath(name.encode())])
+    assert [b"fifo", b"page"] == sorted(path for path, _ in node.intake.unreadable())
     (behind,) = asked(node, link)
     assert behind.held and behind.why.startswith("1 paths are not sent, page among them: ")
 
@@ -178,7 +178,7 @@ def test_what_a_region_does_not_know_any_more_is_held(start: Starter, sync: bool
     link = link_to(node)
     connected(link)
     Path(node.root.path, "page").write_text("page")
-    node.watching.absorb([PAGE])
+    node.intake.absorb([PAGE])
     row = node.index.get(PAGE)
     assert row is not None
     node.forgotten.mark("ams", [(PAGE, row.seq)])
@@ -213,7 +213,7 @@ def test_what_the_region_has_sent_itself_it_does_not_hold(start: Starter) -> Non
     node = running(start)
     outbound = connected(link_to(node))
     Path(node.root.path, "page").write_text("page")
-    node.watching.absorb([PAGE])
+    node.intake.absorb([PAGE])
     row = node.index.get(PAGE)
     assert row is not None
     outbound.problems[PAGE] = "held as `changes`"

@@ -64,7 +64,7 @@ def author(node: Node) -> Author:
 
 
 async def turn(node: Node) -> None:
-    await node.watching._read_all()
+    await node.events.read_all()
     await node.watching._turn()
 
 
@@ -200,7 +200,7 @@ async def test_current_does_not_lead_to_a_file_whose_close_was_told_before_it_ha
     with (release / "page").open("w") as page:
         page.write("1")
         await turn(node)
-        node.watching.mark([RelPath(b"releases/1/page")])  # as its close does, which the kernel tells before it ends
+        node.dirty.mark(RelPath(b"releases/1/page"))  # as its close does, which the kernel tells before it ends
         await turn(node)
     assert set() == shown(node)
     assert [(RelPath(b"releases/1/page"), Reason.CLOSED)] == node.watcher.read().dirty

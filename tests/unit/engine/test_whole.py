@@ -53,7 +53,7 @@ def seen(node: Node) -> None:
     """Local writers' work, as the node takes it up."""
     top = html(node, b"")
     names = sorted(top.rglob("*"), key=lambda path: len(path.parts))
-    node.watching.absorb([RelPath(os.fsencode(name.relative_to(top))) for name in names])
+    node.intake.absorb([RelPath(os.fsencode(name.relative_to(top))) for name in names])
 
 
 def entry(node: Node, path: RelPath, kind: Kind, target: bytes = b"") -> Entry:
@@ -164,7 +164,7 @@ def test_the_rows_are_as_the_peer_sent_them_and_a_look_finds_nothing_new(start: 
     land(node, entries)
     top = node.index.max_seq()
     seen(node)
-    node.watching.absorb([one.path for one in entries])
+    node.intake.absorb([one.path for one in entries])
     assert top == node.index.max_seq()
     for one in entries:
         row = node.index.get(one.path)
@@ -212,7 +212,7 @@ def test_a_kill_between_any_two_steps_loses_nothing_and_is_no_local_change(
     else:
         assert trash(node) == {}
     seen(node)
-    node.watching.absorb([one.path for one in entries])
+    node.intake.absorb([one.path for one in entries])
     written = {head.dot.run for row in node.index.beneath(RelPath(b"releases")) for head in row.version.heads}
     assert node.replica.dots.run not in written
     assert set(land(node, entries).values()) <= {Outcome.APPLIED, Outcome.KNOWN}
