@@ -10,7 +10,7 @@ from sidecar.core.ports import Beneath, InUse, Surprise
 from sidecar.errors import GeorootError
 from sidecar.fs import keep
 from sidecar.fs.root import WebRoot
-from sidecar.fs.tree import same
+from sidecar.fs.stats import same
 
 
 def expect_closed(root: WebRoot, beneath: Beneath) -> None:

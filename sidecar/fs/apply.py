@@ -13,12 +13,13 @@ import msgspec
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath, join
 from sidecar.fs import step
-from sidecar.fs.faults import Missing, NotEmpty, Occupied, Special, Surprise, Unstaged, about
+from sidecar.fs.faults import GONE, Missing, NotEmpty, Occupied, Special, Surprise, Unstaged, about
 from sidecar.fs.lease import open_for_writing
 from sidecar.fs.root import WebRoot
 from sidecar.fs.stage import Staged
+from sidecar.fs.stats import same, same_after_rename, stat_fd
 from sidecar.fs.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE
-from sidecar.fs.tree import GONE, LOOK, READ, same, same_after_rename, stat_fd
+from sidecar.fs.tree import LOOK, READ
 
 
 class Out(msgspec.Struct, frozen=True):

@@ -7,8 +7,8 @@ from typing import Final
 
 from sidecar.core.paths import RelPath, parent
 from sidecar.fs import syscalls
-from sidecar.fs.faults import about
-from sidecar.fs.tree import DIRECTORY, GONE, Tree
+from sidecar.fs.faults import GONE, about
+from sidecar.fs.tree import DIRECTORY, Tree
 
 FEW: Final = 16
 """Up to so many entries each is fsynced (0.5 ms beside a busy neighbour, where syncfs takes 13), above it one syncfs

@@ -10,9 +10,9 @@ from inotify_simple import flags
 from sidecar.core.paths import RelPath
 from sidecar.errors import GeorootError
 from sidecar.fs import syscalls
-from sidecar.fs.faults import Missing
+from sidecar.fs.faults import GONE, Missing
 from sidecar.fs.root import WebRoot
-from sidecar.fs.tree import GONE, LOOK
+from sidecar.fs.tree import LOOK
 
 CREATE: Final = int(flags.CREATE)
 CLOSE_WRITE: Final = int(flags.CLOSE_WRITE)

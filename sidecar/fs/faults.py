@@ -25,6 +25,9 @@ from sidecar.core import paths
 from sidecar.core.entry import Stat
 from sidecar.errors import GeorootError, NeedsHelp, Retryable
 
+GONE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
+"""What the system answers when a path, or a directory above it, is not there or is a symlink."""
+
 
 def _name(path: bytes) -> str:
     return paths.shown(path) or "the web root"
@@ -132,7 +135,7 @@ def translate(error: OSError, path: bytes) -> GeorootError:
     """The typed error for what the system answered about `path`."""
     number = error.errno or errno.EIO
     match number:
-        case errno.ENOENT | errno.ENOTDIR | errno.ELOOP:
+        case _ if number in GONE:
             return Missing(path)
         case errno.EEXIST:
             return Occupied(path)

@@ -11,8 +11,9 @@ from sidecar.fs.apply import Out, taken_out
 from sidecar.fs.faults import Missing, translate
 from sidecar.fs.root import WebRoot
 from sidecar.fs.stage import drop, stage_copy
+from sidecar.fs.stats import stat_fd
 from sidecar.fs.syscalls import RENAME_NOREPLACE
-from sidecar.fs.tree import LOOK, Tree, stat_fd
+from sidecar.fs.tree import LOOK, Tree
 
 _PRIVATE_FILE: Final = 0o600
 

@@ -13,10 +13,12 @@ import msgspec
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath, join, name, parent
 from sidecar.fs import syscalls
+from sidecar.fs.digest import hash_fd
 from sidecar.fs.faults import Changed, Missing, Raced, Unstaged, about
 from sidecar.fs.lease import open_for_writing
 from sidecar.fs.root import AHEAD, MADE, WebRoot
-from sidecar.fs.tree import DIRECTORY, ENTER, Tree, hash_fd, stat_at, stat_fd
+from sidecar.fs.stats import stat_at, stat_fd
+from sidecar.fs.tree import DIRECTORY, ENTER, Tree
 
 _CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_REFLINK: Final = frozenset((errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS))
@@ -100,7 +102,7 @@ def private_copy(
 ) -> tuple[Stat, bytes]:
     """A copy of a file of the web root in the outbox, for what changes whenever it is sent. For an executor.
 
-    `is_open` may refuse a file that a local process has open for writing: see `tree.hash_fd`.
+    `is_open` may refuse a file that a local process has open for writing: see `digest.hash_fd`.
 
     Returns the stat of the file in the web root, unchanged over the copy, and the hash of the copy.
 

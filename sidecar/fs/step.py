@@ -11,7 +11,8 @@ from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath
 from sidecar.fs import syscalls
 from sidecar.fs.faults import Special, Surprise, about, translate
-from sidecar.fs.tree import DIRECTORY, ENTER, LOOK, READ, Tree, same, stat_at
+from sidecar.fs.stats import same, stat_at
+from sidecar.fs.tree import DIRECTORY, ENTER, LOOK, READ, Tree
 
 _U_W: Final = 0o200
 _CANNOT_KEEP: Final = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL))

@@ -2,22 +2,19 @@
 
 import errno
 import os
-import stat as modes
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final
 
-import xxhash
-
-from sidecar.core.entry import MAX_NS, Kind, Stat
+from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath
 from sidecar.fs import syscalls
-from sidecar.fs.faults import Changed, Special, about, translate
+from sidecar.fs.digest import hash_fd
+from sidecar.fs.faults import GONE, about, translate
 from sidecar.fs.lease import open_for_writing
-from sidecar.fs.syscalls import O_PATH, Raw
+from sidecar.fs.stats import Listing, names_in, stat_at, stat_fd, stats_in
+from sidecar.fs.syscalls import O_PATH
 
-GONE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
-"""What the system answers when a path, or a directory above it, is not there or is a symlink."""
 LOOK: Final = O_PATH | os.O_NOFOLLOW
 READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -26,122 +23,6 @@ HELD: Final = 64
 """Directories that stay open at a time."""
 _LONG: Final = 4000
 """A path beneath a deep directory is longer than the kernel takes at once (4095): it is walked in pieces."""
-_CHUNK: Final = 1 << 20
-_BILLION: Final = 1_000_000_000
-
-
-class Listing(NamedTuple):
-    """A directory: `entries` sorted by name; `special` are the names of FIFOs, sockets and devices."""
-
-    entries: list[tuple[bytes, Stat]]
-    special: list[bytes]
-
-
-def stat_of(raw: Raw, path: bytes, target: bytes = b"") -> Stat:
-    """What is replicated of `raw`: no size and time of directories, no size and mode of symlinks.
-
-    Raises:
-        Special: it is a FIFO, a socket or a device.
-    """
-    mode = raw.mode
-    ctime = _ns(raw.ctime_s, raw.ctime_ns)
-    btime = _ns(raw.btime_s, raw.btime_ns) if raw.has_btime else 0
-    match modes.S_IFMT(mode):
-        case modes.S_IFREG:
-            mtime = _ns(raw.mtime_s, raw.mtime_ns)
-            return Stat(Kind.FILE, raw.size, mtime, mode & 0o7777, raw.ino, ctime, btime)
-        case modes.S_IFDIR:
-            return Stat(Kind.DIR, 0, 0, mode & 0o7777, raw.ino, ctime, btime)
-        case modes.S_IFLNK:
-            mtime = _ns(raw.mtime_s, raw.mtime_ns)
-            return Stat(Kind.SYMLINK, 0, mtime, 0, raw.ino, ctime, btime, target)
-        case _:
-            raise Special(path)
-
-
-def _ns(seconds: int, ns: int) -> int:
-    """A time as it is told: some file systems keep times thousands of years off, which count as the last moment."""
-    told = seconds * _BILLION + ns
-    return told if -MAX_NS <= told <= MAX_NS else max(-MAX_NS, min(MAX_NS, told))
-
-
-def stat_fd(fd: int, path: bytes) -> Stat:
-    """The stat of an open descriptor, a symlink's (O_PATH) with its target.
-
-    Raises:
-        Special: it is a FIFO, a socket or a device.
-        OSError: as fstat(2) does.
-    """
-    raw = syscalls.statx_fd(fd)
-    return stat_of(raw, path, os.readlink(b"", dir_fd=fd) if modes.S_ISLNK(raw.mode) else b"")
-
-
-def stat_at(dir_fd: int, name: bytes, path: bytes) -> Stat | None:
-    """The stat of `name` in an open directory; `None` when it is not there."""
-    try:
-        raw = syscalls.statx(dir_fd, name)
-        return stat_of(raw, path, os.readlink(name, dir_fd=dir_fd) if modes.S_ISLNK(raw.mode) else b"")
-    except OSError as error:
-        # EINVAL: it was a symlink a moment ago
-        if error.errno in GONE or error.errno == errno.EINVAL:
-            return None
-        raise
-
-
-def same(stat: Stat, expected: Stat) -> bool:
-    """Is what lies there untouched since `expected` was noted? Directories by kind, inode and mode alone."""
-    if expected.kind is Kind.DIR:
-        return (stat.kind, stat.ino, stat.mode) == (expected.kind, expected.ino, expected.mode)
-    return stat == expected
-
-
-def same_after_rename(stat: Stat, expected: Stat) -> bool:
-    """The same for what was just renamed by us: a rename sets the ctime, so the ctime says nothing."""
-    return stat.kind is expected.kind and same(_without_ctime(stat), _without_ctime(expected))
-
-
-def _without_ctime(stat: Stat) -> Stat:
-    return Stat(stat.kind, stat.size, stat.mtime_ns, stat.mode, stat.ino, 0, 0, stat.target)
-
-
-def hash_fd(fd: int, path: bytes, is_open: Callable[[bool | None], None] | None = None) -> tuple[Stat, bytes]:
-    """xxh128 (16 bytes) of an open file and the stat that it had before and after reading: 20 ms for 256 MiB.
-
-    `is_open` is told whether a local process has it open for writing (`lease`), and may raise: before it is read, to
-    save the work, and again between the last byte and the last stat. Only that proves that what was read was closed: a
-    writer who comes after the first answer has truncated the file before he writes.
-
-    Left: where the kernel keeps coarse time (before 6.13), two writes within 4 ms look like one; whoever needs to
-    know compares the hash again later (`Flag.RACY`).
-
-    Raises:
-        Changed: the stat moved while reading, or it is no regular file.
-        OSError: as read(2) does.
-    """
-    if is_open is not None:
-        is_open(open_for_writing(fd))
-    before = stat_fd(fd, path)
-    if before.kind is not Kind.FILE:
-        raise Changed(path)
-    if before.size <= _CHUNK:
-        data = os.pread(fd, before.size, 0)
-        total, digest = len(data), xxhash.xxh3_128_digest(data)
-    else:
-        total, digest = _hash_chunks(fd)
-    if is_open is not None:
-        is_open(open_for_writing(fd))
-    if total != before.size or stat_fd(fd, path) != before:
-        raise Changed(path)
-    return before, digest
-
-
-def _hash_chunks(fd: int) -> tuple[int, bytes]:
-    state, buffer, total = xxhash.xxh3_128(), bytearray(_CHUNK), 0
-    view = memoryview(buffer)
-    while length := os.preadv(fd, (buffer,), total):
-        state.update(view[:length])
-        total += length
-    return total, state.digest()
 
 
 class Tree:
@@ -296,9 +177,9 @@ class Tree:
             os.close(fd)
 
     def hash(self, path: RelPath, is_open: Callable[[bool | None], None] | None = None) -> tuple[Stat, bytes]:
-        """The xxh128 of a file and its stat; large files belong in an executor (`hash_fd`).
+        """The xxh128 of a file and its stat; large files belong in an executor (`digest.hash_fd`).
 
-        `is_open` may refuse a file that a local process has open for writing: see `hash_fd`.
+        `is_open` may refuse a file that a local process has open for writing: see `digest.hash_fd`.
 
         Raises:
             Missing: nothing there. Changed: it changed while it was read, or is no file.
@@ -345,26 +226,6 @@ class Tree:
         """
         with self.directory(path, DIRECTORY) as fd:
             return stats_in(fd, names_in(fd))
-
-
-def names_in(fd: int) -> list[bytes]:
-    """The names in an open directory, sorted."""
-    return sorted(map(os.fsencode, os.listdir(fd)))
-
-
-def stats_in(fd: int, names: Iterable[bytes]) -> Listing:
-    """The stats of `names` in an open directory."""
-    entries: list[tuple[bytes, Stat]] = []
-    special: list[bytes] = []
-    for name in names:
-        try:
-            stat = stat_at(fd, name, name)
-        except Special:
-            special.append(name)
-        else:
-            if stat is not None:
-                entries.append((name, stat))
-    return Listing(entries, special)
 
 
 def _has_openat2(fd: int) -> bool:

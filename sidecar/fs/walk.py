@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import ROOT, RelPath, is_state, join
 from sidecar.fs.faults import Denied, Missing
-from sidecar.fs.tree import DIRECTORY, Tree, names_in, stats_in
+from sidecar.fs.stats import names_in, stats_in
+from sidecar.fs.tree import DIRECTORY, Tree
 
 SLICE: Final = 500
 """Names looked at between two yields: 3 ms."""

@@ -14,7 +14,8 @@ from typing import Final
 from inotify_simple import INotify, flags
 
 from sidecar.core.paths import ROOT, RelPath, join
-from sidecar.fs.tree import DIRECTORY, GONE, Tree
+from sidecar.fs.faults import GONE
+from sidecar.fs.tree import DIRECTORY, Tree
 
 WEB_MASK: Final = int(
     flags.CLOSE_WRITE | flags.MODIFY | flags.MOVED_TO | flags.MOVED_FROM | flags.CREATE | flags.DELETE | flags.ATTRIB

@@ -91,7 +91,7 @@ def excluded(path: RelPath, is_dir: bool) -> bool:
 
 
 def same(stat: Stat, expected: Stat, *, renamed: bool = False) -> bool:
-    """As `fs.tree.same` and `same_after_rename`."""
+    """As `fs.stats.same` and `same_after_rename`."""
     if expected.kind is Kind.DIR:
         return (stat.kind, stat.ino, stat.mode) == (expected.kind, expected.ino, expected.mode)
     if renamed:

@@ -1,40 +1,15 @@
 """What lies in the web root is told without following a symlink anywhere."""
 
 import os
-import socket
 from pathlib import Path
-from typing import TextIO
 
 import pytest
-import xxhash
 
 from sidecar.core.entry import Kind
 from sidecar.core.paths import ROOT, RelPath
-from sidecar.fs.faults import Changed, Missing, Special
+from sidecar.fs.faults import Missing
 from sidecar.fs.tree import Tree
 from tests.unit.fs.conftest import Site
-
-BIG = 3 * (1 << 20) + 17
-
-
-def test_a_file_is_told_with_size_time_mode_and_inode(site: Site) -> None:
-    path = site.write("a/index.html", "hello", 0o640)
-    os.utime(site.html / "a/index.html", ns=(1, 1_600_000_000_123_456_789))
-    stat = site.root.lstat(path)
-    assert stat is not None
-    assert (Kind.FILE, 5, 1_600_000_000_123_456_789, 0o640) == (stat.kind, stat.size, stat.mtime_ns, stat.mode)
-    assert os.lstat(site.html / "a/index.html").st_ino == stat.ino
-    assert os.lstat(site.html / "a/index.html").st_ctime_ns == stat.ctime_ns
-
-
-def test_the_birth_time_stays_when_the_file_changes(site: Site) -> None:
-    path = site.write("f")
-    before = site.root.lstat(path)
-    site.write("f", "longer")
-    after = site.root.lstat(path)
-    assert before is not None and after is not None
-    assert before.btime_ns == after.btime_ns
-    assert before.ino == after.ino
 
 
 def test_a_missing_directory_is_asked_for_once_in_a_block_that_looks(
@@ -61,14 +36,6 @@ def test_a_block_that_changes_the_tree_finds_what_it_made(site: Site) -> None:
         assert site.root.lstat(RelPath(b"d/1")) is None
         site.write("d/1")
         assert site.root.lstat(RelPath(b"d/1")) is not None
-
-
-def test_a_directory_is_told_without_size_and_time(site: Site) -> None:
-    (site.html / "d").mkdir()
-    (site.html / "d").chmod(0o2750)
-    stat = site.root.lstat(RelPath(b"d"))
-    assert stat is not None
-    assert (Kind.DIR, 0, 0, 0o2750) == (stat.kind, stat.size, stat.mtime_ns, stat.mode)
 
 
 def test_a_symlink_is_told_by_its_target_and_never_followed(site: Site) -> None:
@@ -127,63 +94,6 @@ def test_the_longest_path_is_reached(site: Site) -> None:
     assert stat == site.root.hash(path)[0]
 
 
-def test_fifos_and_sockets_are_special(site: Site) -> None:
-    os.mkfifo(site.html / "fifo")
-    here = os.getcwd()
-    os.chdir(site.html)
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind("socket")
-        os.chdir(here)
-        for name in (b"fifo", b"socket"):
-            with pytest.raises(Special):
-                site.root.lstat(RelPath(name))
-    site.write("page")
-    listing = site.root.listdir(ROOT)
-    assert [b"fifo", b"socket"] == listing.special
-    assert [b"page"] == [name for name, _ in listing.entries]
-
-
-def test_hashing_a_fifo_does_not_wait_for_its_writer(site: Site) -> None:
-    os.mkfifo(site.html / "fifo")
-    with pytest.raises((Special, Changed)):
-        site.root.hash(RelPath(b"fifo"))
-
-
-@pytest.mark.parametrize("data", [b"", b"x" * 4096, os.urandom(BIG)], ids=["empty", "small", "big"])
-def test_the_hash_is_xxh128_of_the_bytes(site: Site, data: bytes) -> None:
-    (site.html / "f").write_bytes(data)
-    stat, digest = site.root.hash(RelPath(b"f"))
-    assert xxhash.xxh3_128_digest(data) == digest
-    assert site.root.lstat(RelPath(b"f")) == stat
-
-
-@pytest.mark.parametrize("size", [10, BIG])
-def test_a_file_that_changes_while_it_is_read_has_no_hash(
-    site: Site, size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = site.html / "f"
-    path.write_bytes(b"x" * size)
-    real = {name: getattr(os, name) for name in ("pread", "preadv")}
-
-    def touched_meanwhile(name: str) -> object:
-        def read(*arguments: object) -> object:
-            os.utime(path, ns=(1, 1))
-            return real[name](*arguments)
-
-        return read
-
-    for name in real:
-        monkeypatch.setattr(os, name, touched_meanwhile(name))
-    with pytest.raises(Changed):
-        site.root.hash(RelPath(b"f"))
-
-
-def test_a_directory_has_no_hash(site: Site) -> None:
-    (site.html / "d").mkdir()
-    with pytest.raises(Changed):
-        site.root.hash(RelPath(b"d"))
-
-
 def test_reading_leaves_the_access_time_alone(site: Site) -> None:
     path = site.write("f", "data")
     os.utime(site.html / "f", ns=(5_000_000_000, 6_000_000_000))
@@ -212,21 +122,3 @@ def test_a_symlink_renamed_over_a_directory_leads_nowhere(site: Site, tmp_path: 
     (site.html / "d").symlink_to(tmp_path / "elsewhere")
     assert site.root.lstat(RelPath(b"d/f")) is None
     assert site.root.lstat(RelPath(b"was/f")) is not None
-
-
-def test_a_file_that_a_writer_opens_between_the_question_and_the_read_is_not_hashed(site: Site) -> None:
-    (site.html / "page").write_text("whole")
-    told: list[bool | None] = []
-
-    def is_open(open_now: bool | None) -> None:
-        told.append(open_now)
-        if len(told) == 1:
-            writer.append((site.html / "page").open("w"))  # it truncates, and has not written yet
-        elif open_now:
-            raise LookupError
-
-    writer: list[TextIO] = []
-    with pytest.raises(LookupError):
-        site.root.hash(RelPath(b"page"), is_open)
-    assert [False, True] == told
-    writer[0].close()
