@@ -58,6 +58,11 @@ def add_reads(app: web.Application, node: Reported) -> None:
     app.router.add_get("/api/status", _status(node))
 
 
+def answered(what: object, status: int = 200) -> web.Response:
+    """The answer that says `what`, as JSON."""
+    return web.Response(status=status, body=msgspec.json.encode(what), content_type="application/json")
+
+
 def _probe(node: Reported, problem: Callable[[Status], str]) -> Answer:
     async def answer(_request: web.Request) -> web.Response:
         why_not = " ".join(problem(node.status()).split())
@@ -68,7 +73,7 @@ def _probe(node: Reported, problem: Callable[[Status], str]) -> Answer:
 
 def _status(node: Reported) -> Answer:
     async def answer(_request: web.Request) -> web.Response:
-        return web.Response(body=msgspec.json.encode(node.status()), content_type="application/json")
+        return answered(node.status())
 
     return answer
 
