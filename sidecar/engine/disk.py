@@ -3,7 +3,6 @@
 import functools
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Final
 
 import structlog
@@ -15,22 +14,20 @@ from sidecar.core.ports import (
     NOTHING,
     Beneath,
     CopyOf,
-    DiskFull,
     InUse,
     Itself,
     Keep,
     Missing,
     Moved,
-    NotEmpty,
     Out,
     Source,
     Staged,
     Stored,
     Surprise,
-    Unreachable,
 )
 from sidecar.engine.cameout import CameOut, expect_closed
 from sidecar.engine.copies import Copies
+from sidecar.engine.translated import translated
 from sidecar.errors import GeorootError
 from sidecar.fs import apply, faults, keep, stage
 from sidecar.fs.root import WebRoot
@@ -80,7 +77,7 @@ class RootDisk:
 
     def look(self, path: RelPath) -> Stat | None:
         """lstat, as the port says."""
-        with self._translated(path):
+        with translated(self._root, path):
             return self._root.lstat(path)
 
     def hashed(self, path: RelPath, stat: Stat, digest: bytes) -> None:
@@ -101,12 +98,12 @@ class RootDisk:
                 raise InUse(path)
             if self.look(path) == made[0]:
                 return made
-        with self._translated(path):
+        with translated(self._root, path):
             return self._root.hash(path, self.refuser(path))
 
     def being_written(self, path: RelPath) -> bool:
         """Has a local writer had it open, for less than `open_wait`?"""
-        with self._translated(path):
+        with translated(self._root, path):
             open_now = self._root.is_open_for_writing(path)
         return self._is_waited_for(path, is_open=bool(open_now))
 
@@ -130,7 +127,7 @@ class RootDisk:
 
     def names(self, path: RelPath) -> list[RelPath]:
         """What lies in a directory and is not excluded."""
-        with self._translated(path):
+        with translated(self._root, path):
             listing = self._root.listdir(path)
         there = ((paths.join(path, name), stat.kind is Kind.DIR) for name, stat in listing.entries)
         return [child for child, is_dir in there if not paths.is_state(child) and not self._excluded(child, is_dir)]
@@ -147,7 +144,7 @@ class RootDisk:
 
     def put(self, path: RelPath, head: Head, source: Source, out: Out | None, beneath: Beneath = NOTHING) -> Stat:
         """One rename into the root, as the port says."""
-        with self._translated(path):
+        with translated(self._root, path):
             if isinstance(source, Moved):
                 return self._dressed(path, head, self._move(path, source, out))
             if head.kind is Kind.DIR and out is None:
@@ -236,14 +233,14 @@ class RootDisk:
     def set_meta(self, path: RelPath, head: Head, now: Stat) -> Stat:
         """Mode and mtime, by descriptor."""
         self._touched(path)
-        with self._translated(path):
+        with translated(self._root, path):
             mtime = head.mtime_ns if head.kind is Kind.FILE else None
             return apply.adjust(self._root, path, now, head.mode, mtime)
 
     def remove(self, path: RelPath, out: Out) -> None:
         """To the trash or the conflicts; of a directory it is listed that it was there."""
         self._touched(path)
-        with self._translated(path):
+        with translated(self._root, path):
             if out.stat.kind is Kind.DIR:
                 apply.remove_dir(self._root, path)
                 self._root.let_go()
@@ -291,7 +288,7 @@ class RootDisk:
 
     def keep_staged(self, path: RelPath, staged: Staged) -> None:
         """From the inbox to the conflicts."""
-        with self._translated(path):
+        with translated(self._root, path):
             name = RelPath(staged.batch.encode() + b"/" + staged.name)
             try:
                 keep.to_conflicts(self._root, self._root.inbox, name, staged.hash)
@@ -331,37 +328,3 @@ class RootDisk:
 
     def _list_trash(self, name: RelPath, path: RelPath, out: Out) -> None:
         self._index.add_trash(name, path, out.stat, out.hash, out.keep, self.source, self._now_us())
-
-    def _translated(self, path: RelPath) -> "_Translated":
-        return _Translated(self._root, path)
-
-
-class _Translated:
-    """What fs raises of a path, as the port names it."""
-
-    __slots__ = ("_path", "_root")
-
-    def __init__(self, root: WebRoot, path: RelPath) -> None:
-        self._root = root
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        match error:
-            case None:
-                return
-            case faults.NotEmpty():
-                raise NotEmpty from error
-            case faults.Unstaged():
-                raise Missing from error
-            case faults.Raced():
-                self._root.let_go()  # a directory on the way may be another one by now
-                raise Surprise from error
-            case faults.NoSpace():
-                raise DiskFull("no space left on the volume", error.hint) from error
-            case faults.ReadOnly():
-                raise DiskFull("the volume is read-only", error.hint) from error
-            case faults.Denied() | faults.Special():
-                raise Unreachable(self._path, str(error), error.hint) from error
