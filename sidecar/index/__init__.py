@@ -10,6 +10,8 @@ What must hold:
 - No seq is given twice in the life of an index.
 - An index of a newer schema is never opened; one of an older schema is copied before it changes.
 - One process has it open at a time: a lock on index.db-lock, which dies with its holder.
+- Nothing of it is mapped: a full disk would end us where the file system copies on write. So its connections are all in
+  this process, made by `database.open_file`.
 - Nobody else opens or closes the file index.db in this process: closing any descriptor of it would drop the locks that
   SQLite holds on it, and another process could then remove the log under our feet.
 """

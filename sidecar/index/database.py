@@ -198,6 +198,24 @@ class Table:
         self._db = db
 
 
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open the file at `path`, for this process alone, however many connections it has.
+
+    What SQLite would map as index.db-shm lies in memory then: a write to a mapped page ends the process (SIGBUS) where
+    the file system copies on write and its disk or quota is full.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?vfs=unix-excl",
+        uri=True,
+        timeout=BUSY_WAIT,
+        isolation_level=None,
+        cached_statements=_STATEMENTS,
+    )
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to the index at `path`, made if it is not there.
 
@@ -205,7 +223,7 @@ def connect(path: Path) -> sqlite3.Connection:
         IndexDamaged: it is not a database. EnvironmentFault: it cannot be opened, or its file system has no WAL.
     """
     try:
-        connection = sqlite3.connect(path, timeout=BUSY_WAIT, isolation_level=None, cached_statements=_STATEMENTS)
+        connection = open_file(path)
     except FOREIGN as error:
         raise translated(error) from error
     try:

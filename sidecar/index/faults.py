@@ -12,8 +12,6 @@ _UNWRITTEN: Final = frozenset(
     {
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_IOERR_WRITE,  # a quota is full (EDQUOT), too
-        sqlite3.SQLITE_IOERR_SHMOPEN,  # the file that is mapped is made, or cut, at the start
-        sqlite3.SQLITE_IOERR_SHMSIZE,
         sqlite3.SQLITE_IOERR_FSYNC,
         sqlite3.SQLITE_IOERR_DIR_FSYNC,
         sqlite3.SQLITE_IOERR_TRUNCATE,

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from sidecar.errors import EnvironmentFault
-from sidecar.index.database import BUSY_WAIT
+from sidecar.index.database import open_file
 from sidecar.index.faults import FOREIGN, translated
 
 WAL_LIMIT: Final = 64 * 1024 * 1024
 """Bytes up to which the log may grow before a checkpoint makes the loop wait, and to which it is cut afterwards."""
-_SUFFIXES: Final = ("", "-wal", "-shm")
+_SUFFIXES: Final = ("", "-wal")
 
 
 def wal_of(path: Path) -> Path:
@@ -71,7 +71,7 @@ def checkpoint(path: Path, wal_limit: int = WAL_LIMIT) -> int:
     it is longer than `wal_limit` bytes the loop is made to wait for the rest of it, some milliseconds.
     """
     try:
-        with closing(sqlite3.connect(path, timeout=BUSY_WAIT, isolation_level=None)) as connection:
+        with closing(open_file(path)) as connection:
             connection.execute(f"PRAGMA journal_size_limit = {wal_limit}")
             moved = _move(connection, "PASSIVE")
             if wal_of(path).stat().st_size > wal_limit:

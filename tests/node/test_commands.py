@@ -542,7 +542,7 @@ def test_a_backup_that_was_unpacked_wins_everywhere_once_that_is_approved(pair: 
     for name, text in backup.items():
         (msk.html / name).write_text(text)
         os.utime(msk.html / name, ns=(at, at))
-    for name in ("index.db", "index.db-wal", "index.db-shm"):
+    for name in ("index.db", "index.db-wal"):
         (msk.state / name).unlink(missing_ok=True)
     msk.start()
     wait_for(lambda: msk.status().get("state") == "finding", "an old copy with a new index waits for the other")

@@ -12,7 +12,7 @@ import msgspec
 from sidecar.core.paths import RelPath
 from sidecar.index.store import Index
 
-INDEX = ("index.db", "index.db-wal", "index.db-shm")
+INDEX = ("index.db", "index.db-wal")
 
 
 def _run(state: Path, sql: str) -> None:

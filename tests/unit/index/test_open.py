@@ -231,6 +231,21 @@ def test_one_process_has_it_open_at_a_time(opened: Opener) -> None:
     assert not opened().new
 
 
+def test_nothing_of_it_is_mapped(index: Index, path: Path) -> None:
+    """Who writes to what is mapped is ended by a full disk or quota of a file system that copies on write."""
+    index.put(row(b"a"))
+    assert index.checkpoint() > 0
+    assert str(path) not in Path("/proc/self/maps").read_text("utf-8")
+    assert {"index.db", "index.db-wal", "index.db-lock"} == {file.name for file in path.parent.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["a b", "a?mode=ro", "a%20b", "a#b", "\udcff"])
+def test_it_may_lie_anywhere(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    Index.open(tmp_path / name / "index.db", lambda: 9).close()
+    assert {"index.db", "index.db-lock"} == {file.name for file in (tmp_path / name).iterdir()}
+
+
 def test_an_empty_file_is_a_new_index(opened: Opener, path: Path) -> None:
     path.touch()
     assert opened().new

@@ -119,8 +119,6 @@ def test_a_full_disk_undoes_the_transaction_and_ends_when_there_is_space_again(i
     [
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_IOERR_WRITE,
-        sqlite3.SQLITE_IOERR_SHMOPEN,
-        sqlite3.SQLITE_IOERR_SHMSIZE,
         sqlite3.SQLITE_IOERR_FSYNC,
         sqlite3.SQLITE_IOERR_TRUNCATE,
     ],
