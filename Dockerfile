@@ -70,7 +70,7 @@ FROM machine AS workbench
 # The editors and git are there for how they save, libfaketime for a node whose clock is wrong, file systems for disks that fail.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends e2fsprogs git libfaketime nano vim-tiny \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends btrfs-progs e2fsprogs git libfaketime nano vim-tiny \
     && apt-get clean && rm -rf /var/lib/apt/lists/*
 COPY --from=dev /opt/georoot/venv /opt/georoot/venv
 

@@ -33,6 +33,8 @@ volumes:
     driver_opts: {{ type: tmpfs, device: tmpfs, o: "size={MEGABYTES}m,uid=33,gid=33,mode=0755" }}
 """
 FILES = 300
+QUOTA = "12M"
+"""What is written fills it in some ten seconds: what is replaced or deleted goes to the trash, on the same volume."""
 _FILL = """
 import os
 with open("/volumes/ams/filler", "ab", buffering=0) as file:
@@ -85,8 +87,22 @@ def small(tight: Project, request: pytest.FixtureRequest) -> Site:
 @pytest.fixture
 def failing() -> Iterator[Disk]:
     """Two regions; the file system of ams may fail."""
-    with on_a_disk() as made:
+    with on_a_disk("ext4") as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def limitable() -> Iterator[Disk]:
+    """Two regions; the volume of ams may get a quota."""
+    with on_a_disk("btrfs") as made:
+        yield made
+
+
+@pytest.fixture
+def quota(limitable: Disk) -> Iterator[Disk]:
+    """The same, without a quota before and after."""
+    yield limitable
+    limitable.limit("none")
 
 
 @contextmanager
@@ -192,6 +208,56 @@ def test_a_volume_that_is_mounted_read_only_is_refused_in_one_line(site: Site) -
         assert "read-only" in node.logs().decode().strip().splitlines()[-1].lower()
     finally:
         node.remove(force=True)
+
+
+def test_a_quota_of_the_receiver_is_told_and_made_up_for_when_it_is_raised(quota: Disk) -> None:
+    project, site, ams = quota.project, Site(quota.project, "quota"), quota.project.ams
+    site.make()
+    site.msk.python(author("page", 1, 0))
+    site.ams.sh("echo one >mine; echo one >deleted")
+    site.wait_identical()
+    quota.limit(QUOTA)
+    with writing(site):
+        wait_for(lambda: is_told(ams, "no space left"), "ams says that its quota is full", WITHIN, every=0.2)
+        site.ams.sh("rm deleted")  # a deletion needs space for its row alone
+        time.sleep(12)  # it is tried again
+        wait_for(lambda: is_told(ams, "no space left"), "ams still says so", WITHIN, every=0.2)
+        assert ams.asked.status()["alive"]
+        assert project.msk.asked.metric("georoot_peer_pending_entries") > 0
+        quota.limit("none")
+        time.sleep(1)
+    expected = project.trees(site.name)[0]
+    expected.pop("deleted", None)
+    assert expected == site.wait_identical(120.0)
+    assert {"mine", "page"} < expected.keys()
+    wait_for(lambda: not is_told(ams, "no space left"), "nothing is wrong any more", WITHIN, every=0.2)
+    site.ams.sh("echo after >after")
+    assert "after" in site.wait_identical()
+    nothing_was_raised(project)
+    assert [0, 0] == [region.asked.status()["store"]["conflicts"] for region in project.regions]
+    ams.sidecar.reload()
+    assert 0 == ams.sidecar.attrs["RestartCount"]
+
+
+def test_a_node_beneath_a_full_quota_starts_when_it_is_raised(quota: Disk) -> None:
+    project, site, ams = quota.project, Site(quota.project, "start"), quota.project.ams
+    site.make()
+    site.ams.sh("echo one >mine; echo one >deleted")
+    site.wait_identical()
+    ams.sidecar.kill("KILL")
+    quota.limit("1M")  # less than there is
+    site.ams.sh("rm deleted")
+    site.msk.sh("echo two >mine; echo while it is down >down")
+    ams.sidecar.start()
+    wait_for(ams.asked.status, "ams answers", WITHIN, every=0.2)
+    wait_for(lambda: is_told(ams, "no space left"), "ams says why it does not start", WITHIN, every=0.2)
+    assert ams.asked.status()["alive"] and not ams.asked.status()["ready"]
+    quota.limit("none")
+    tree = site.wait_identical(120.0)
+    assert ({"mine", "down"}, "two\n") == (set(tree), site.ams.read("mine"))
+    nothing_was_raised(project)
+    ams.sidecar.reload()
+    assert 0 == ams.sidecar.attrs["RestartCount"]
 
 
 def test_a_file_system_that_becomes_read_only_is_told_and_made_up_for_when_it_is_repaired(failing: Disk) -> None:
