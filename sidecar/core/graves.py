@@ -3,6 +3,7 @@ something in it does."""
 
 import bisect
 from collections import Counter
+from typing import Any
 
 from sidecar.core import paths
 from sidecar.core.paths import RelPath
@@ -38,6 +39,10 @@ class Graves:
             self._dead.discard(path)
             self._sorted = None
             _less(self._count, path)
+
+    def shrink(self) -> None:
+        """Give back the space of what is empty."""
+        shrink(self._dead, self._count, self._busy, self._busy_count)
 
     def set_busy(self, path: RelPath, *, busy: bool) -> None:
         """Does somebody at the peer have it open? Of what is not deleted nothing is noted."""
@@ -75,3 +80,10 @@ def _less(counts: Counter[RelPath], path: RelPath) -> None:
         counts[above] -= 1
         if not counts[above]:
             del counts[above]
+
+
+def shrink(*held: dict[Any, Any] | set[Any]) -> None:
+    """Clear what is empty: dictionaries and sets keep the space that they once needed until then."""
+    for each in held:
+        if not each:
+            each.clear()

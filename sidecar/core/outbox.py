@@ -11,7 +11,7 @@ from sidecar.core import paths
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Row
 from sidecar.core.frames import SETTLED, Answer, Lane, Outcome
-from sidecar.core.graves import Graves
+from sidecar.core.graves import Graves, shrink
 from sidecar.core.paths import RelPath
 
 BUSY_RETRY: Final = 0.5
@@ -233,6 +233,13 @@ class Outbox:
         self.graves.discard(path)
         self._symlinks.discard(path)
         self._unmark_round(path)
+        if not self.seqs:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        shrink(self.seqs, self.live, *self.offers.values(), self.ahead, self.large_ahead, self._round_of)
+        shrink(self._symlinks, self._deferred)
+        self.graves.shrink()
 
     def _turn_of(self, item: Item) -> Round:
         return Round.TOMBSTONES if self.over_graves(item) else ROUND_OF[item.kind]

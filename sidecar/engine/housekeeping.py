@@ -1,4 +1,5 @@
-"""What is done now and then: old trash goes, the index is checkpointed, racy rows are looked at again."""
+"""What is done now and then: old trash goes, the index is checkpointed, racy rows are looked at again, memory that was
+freed goes back."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -11,7 +12,7 @@ from sidecar.core.entry import Flag
 from sidecar.core.paths import RelPath
 from sidecar.engine.dirty import Dirty
 from sidecar.errors import EnvironmentFault, GeorootError, NeedsHelp, Retryable
-from sidecar.fs import stage
+from sidecar.fs import stage, syscalls
 from sidecar.fs.root import WebRoot
 from sidecar.index.faults import IndexDamaged
 from sidecar.index.kept import Trashed
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 CHECKPOINT: Final = 10.0
 """Seconds between two checkpoints of the index."""
 SOUND: Final = 1.0
+REST: Final = 5.0
+"""Seconds in which nothing was written, after which memory is given back: 0.1 ms when there is none to give."""
 TRASH: Final = 60.0
 YOUNG_US: Final = 3_600_000_000
 """Younger trash than this is not dropped for its size alone."""
@@ -77,6 +80,7 @@ class Housekeeping:
             "checkpoints": self.checkpoints(),
             "trash": self.trash(),
             "index": self.index_is_sound(),
+            "memory": self.memory(),
         }
         return tasks | {"racy": self.racy_rows()} if self._racy else tasks
 
@@ -96,6 +100,17 @@ class Housekeeping:
             await asyncio.sleep(CHECKPOINT)
             with later():
                 await asyncio.to_thread(self._index.checkpoint)
+
+    async def memory(self) -> None:
+        """Gives back what a burst or a scan has left, as soon as nothing is written any more."""
+        before = -1
+        while True:
+            await asyncio.sleep(REST)
+            written = self._index.rows_written
+            if written == before:
+                self._index.release()
+                await asyncio.to_thread(syscalls.malloc_trim)
+            before = written
 
     async def trash(self) -> None:
         """Drops what is older than the limit, then, above the size limit, the oldest that is not young."""

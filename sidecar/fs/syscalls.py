@@ -1,4 +1,5 @@
-"""System calls that Python lacks: openat2, renameat2, statx, syncfs, fstatfs. Linux on amd64 and arm64."""
+"""System calls that Python lacks: openat2, renameat2, statx, syncfs, fstatfs; glibc's malloc_trim. Linux on amd64 and
+arm64."""
 
 import ctypes
 import errno
@@ -46,6 +47,8 @@ _syncfs = _libc.syncfs
 _syncfs.argtypes = [ctypes.c_int]
 _fstatfs = _libc.fstatfs
 _fstatfs.argtypes = [ctypes.c_int, ctypes.c_void_p]
+_malloc_trim = _libc.malloc_trim
+_malloc_trim.argtypes = [ctypes.c_size_t]
 
 
 class Raw(NamedTuple):
@@ -133,3 +136,8 @@ def filesystem_magic(fd: int) -> int:
         if ctypes.get_errno() != errno.EINTR:
             raise _failed(b"")
     return int.from_bytes(buffer.raw[:8], "little") & 0xFFFFFFFF
+
+
+def malloc_trim() -> None:
+    """Give what was freed back to the kernel, page by page: by itself glibc gives back the end of its heap alone."""
+    _malloc_trim(0)

@@ -89,6 +89,10 @@ class Index(SummedRows, NodeTable, PeerTable, PendingTable, KeptTables):
         """See `Database.after_commit`: for what on the disk must not be ahead of what is written here."""
         self._db.after_commit(work)
 
+    def release(self) -> None:
+        """See `Database.release`: for when nothing has been written for a while."""
+        self._db.release()
+
     def sync(self) -> None:
         """Every commit made before the call survives a power loss when it returns. For an executor."""
         files.sync(self._path)

@@ -1,5 +1,7 @@
 """What one peer still needs, how far it has everything, and what each of its answers does."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,31 @@ from sidecar.core.paths import beneath
 from tests.unit.core import facts
 from tests.unit.core.facts import THEIRS, deleted, digest, directory, file, path, symlink, version
 from tests.unit.core.sender import LARGE, Sender
+
+# -- its size
+
+
+def sizes(box: Outbox) -> list[int]:
+    graves = box.graves
+    held = (box.seqs, box.live, *box.offers.values(), box.ahead, box.large_ahead, box._round_of, box._symlinks)
+    return [sys.getsizeof(each) for each in (*held, graves._dead, graves._count)]
+
+
+def test_what_held_thousands_is_as_small_as_before_when_all_of_it_is_settled() -> None:
+    sender = Sender()
+    before = sizes(sender.box)
+    for number in range(3000):
+        sender.box.offer(facts.row(f"d/{number}", version(file(1)), seq=number + 1))
+    for number in range(3000, 6000):
+        sender.box.change(facts.row(f"e/{number}", version(symlink(1, target="d/1")), seq=number + 1))
+    for number in range(6000, 9000):
+        sender.box.change(facts.row(f"f/{number}", version(deleted(1)), seq=number + 1))
+    assert sum(sizes(sender.box)) > 100 * sum(before)
+    for number in range(9000):
+        sender.box.known(facts.row(f"{'def'[number // 3000]}/{number}", version(file(1)), seq=number + 1))
+    assert sender.box.idle
+    assert sum(sizes(sender.box)) <= sum(before)
+
 
 # -- the cursor
 
