@@ -60,7 +60,8 @@ class Commands(Decisions):
         """
         links, seq, until = self._links.named(regions), -1, time.monotonic() + within
         try:
-            seq = await asyncio.wait_for(self._written(), within)
+            async with asyncio.timeout(within):
+                seq = await self._written()
         except TimeoutError:
             return Waited(self._behind(links, seq, {}))
         before = self._node.intake.unsent()

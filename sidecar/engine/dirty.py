@@ -60,7 +60,8 @@ class Dirty:
     async def woken(self) -> None:
         """Returns when there may be something to do: something was marked, or what was put off may be due."""
         try:
-            await asyncio.wait_for(self._wake.wait(), LOOK_AGAIN if self.later else None)
+            async with asyncio.timeout(LOOK_AGAIN if self.later else None):
+                await self._wake.wait()
         except TimeoutError:
             return
         self._wake.clear()

@@ -29,7 +29,8 @@ async def drain(node: Node, links: Links) -> bool:
     # what was applied and is not durable by then was not answered: its peer offers it again
     with contextlib.suppress(TimeoutError):
         left = deadline - asyncio.get_running_loop().time()
-        await asyncio.wait_for(node.durability.reached(), max(_DURABLE_LEAST, left))
+        async with asyncio.timeout(max(_DURABLE_LEAST, left)):
+            await node.durability.reached()
     await _tell(links, deadline)
     return not node.watching.busy and links.flushed()
 

@@ -117,7 +117,8 @@ class Inbound:
         Raises:
             Retryable: the link was cut. ProtocolViolation: the peer said something that is not ours.
         """
-        raw = await asyncio.wait_for(self._channel.read(), SILENCE)
+        async with asyncio.timeout(SILENCE):
+            raw = await self._channel.read()
         hello = decode(raw) if raw is not None else None
         try:
             self.peer = self._me.greeted(hello, self._region)

@@ -33,7 +33,7 @@ _BATCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LOOK_ANYWAY: Final = 0.05
 """Seconds after which staged files are looked for though no event named them."""
 _MISSES: Final = 8
-"""Files that were looked for in vain, one after the other, before the rest is taken to be on its way."""
+"""Files that are looked for in vain before the rest is taken to be on its way, as long as the rsync has not ended."""
 _ORPHANED: Final = 10.0
 """Seconds that an rsync gets to notice that its connection is gone."""
 _OFF_LOOP: Final = 1 << 20
@@ -179,11 +179,12 @@ class Landing:
         while True:
             event.clear()
             last = ended.done()
-            await self._look(directory, waiting, there)
+            await self._look(directory, waiting, there, len(waiting) if last else _MISSES)
             if last or not waiting:
                 return there
             with suppress(TimeoutError):
-                await asyncio.wait_for(event.wait(), _LOOK_ANYWAY)
+                async with asyncio.timeout(_LOOK_ANYWAY):
+                    await event.wait()
 
     def arrived(self, names: list[RelPath]) -> None:
         """Files appeared in the inbox under these names."""
@@ -192,14 +193,16 @@ class Landing:
             if event is not None:
                 event.set()
 
-    async def _look(self, directory: RelPath, waiting: dict[bytes, Announced], there: dict[bytes, Staged]) -> None:
+    async def _look(
+        self, directory: RelPath, waiting: dict[bytes, Announced], there: dict[bytes, Staged], most: int
+    ) -> None:
         # rsync sends in the order of the names: what comes next is what was asked for next
         misses = 0
         for name, announced in list(waiting.items()):
             found = await self._file(directory, name, announced.size)
             if found is None or found.hash != announced.hash:
                 misses += 1
-                if misses > _MISSES:
+                if misses > most:
                     return
                 continue
             there[name] = found

@@ -36,6 +36,7 @@ async def _settled_at(me: Identity, region: str, channel: Channel) -> int:
         Retryable: it did not say so. ProtocolViolation: it is another region. TimeoutError: it is silent.
     """
     channel.write(encode(me.hello()))
-    raw = await asyncio.wait_for(channel.read(), SILENCE)
+    async with asyncio.timeout(SILENCE):
+        raw = await channel.read()
     peer = check_hello(decode(raw) if raw is not None else None, region)
     return peer.cursor if peer.seen_epoch == me.epoch else 0

@@ -86,7 +86,8 @@ class Scans:
         """Scan whenever it is due, for ever."""
         while True:
             try:
-                await asyncio.wait_for(self._due.wait(), self._until_next())
+                async with asyncio.timeout(self._until_next()):
+                    await self._due.wait()
             except TimeoutError:
                 pass
             self._due.clear()

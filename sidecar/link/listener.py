@@ -73,7 +73,8 @@ class Listener:
                 channel.close()
         for server in self._servers:
             with suppress(TimeoutError):
-                await asyncio.wait_for(server.wait_closed(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await server.wait_closed()
 
     async def _listen(self, path: str, serve: Callable[..., Awaitable[None]]) -> None:
         before = os.umask(0o177)
@@ -106,7 +107,8 @@ class Listener:
 
     async def _report(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            said = await asyncio.wait_for(reader.read(_REPORT), _REPORT_TIME)
+            async with asyncio.timeout(_REPORT_TIME):
+                said = await reader.read(_REPORT)
         except (TimeoutError, OSError):
             return
         finally:

@@ -147,7 +147,8 @@ class Master:
                 self._set(LinkState.DOWN, problem)
                 self._now.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._now.wait(), self._delays(attempt))
+                    async with asyncio.timeout(self._delays(attempt)):
+                        await self._now.wait()
                 attempt += 1
         finally:
             self._set(LinkState.DOWN, "")  # it was told to end: nothing is wrong
@@ -177,7 +178,8 @@ class Master:
 
     async def _live(self, child: Child) -> str:
         try:
-            opened = await asyncio.wait_for(child.stdout.readline(), CONNECT_TIME)
+            async with asyncio.timeout(CONNECT_TIME):
+                opened = await child.stdout.readline()
         except TimeoutError:
             return f"Connection timed out after {CONNECT_TIME:.0f} s"
         if not opened:

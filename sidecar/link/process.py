@@ -97,7 +97,8 @@ class Child:
         """Ask it to end, and end it after `grace` seconds."""
         self.kill(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self.wait(), grace)
+            async with asyncio.timeout(grace):
+                await self.wait()
         except TimeoutError:
             self.kill()
             await self.wait()

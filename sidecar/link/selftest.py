@@ -87,7 +87,8 @@ async def _row(base: str, env: dict[str, str], gate: str, delta: bool, compress:
     argv = arguments(transfer, ssh, "here", batch)
     spare = Spare(argv, env | told, batch, delta=delta, changed=lambda _: None)
     try:
-        outcome = await asyncio.wait_for(spare.send([_NAME]), _TIME)
+        async with asyncio.timeout(_TIME):
+            outcome = await spare.send([_NAME])
     except TimeoutError as error:
         raise EnvironmentFault("rsync", f"does not end: {shlex.join(argv)}", _HINT) from error
     finally:

@@ -99,7 +99,8 @@ class Spares:
             while len(self._waiting) < self._count:
                 self._waiting.append(self._start(""))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), IDLE_LIFE / 10)
+                async with asyncio.timeout(IDLE_LIFE / 10):
+                    await self._wake.wait()
             if self._failures:
                 await asyncio.sleep(self._delays(self._failures - 1))
 
