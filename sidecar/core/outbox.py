@@ -20,12 +20,17 @@ TORN_RETRY: Final = 0.01
 """Seconds until a torn file is sent again, doubled each time."""
 TROUBLE_RETRY: Final = 10.0
 """The same for what it could not do, and said why: no space, another owner."""
+MOST_DOUBLINGS: Final = 10
+"""Of the wait of a torn file: then it is as long as that for trouble."""
 
 NOT_HERE: Final = "not here yet"
 """why something that was to go is asked for again later"""
 
 PRIVATE_AFTER: Final = 2
 """A file that came back torn this often goes from a private copy: its writer never rests long enough."""
+ALONE_AFTER: Final = 5
+"""So does one that did not arrive this often because the rsync of its batch failed: one file may be the reason, and all
+of a batch that go one by one take minutes."""
 
 
 class Round(enum.IntEnum):
@@ -61,6 +66,8 @@ class Item:
     """the hash of a losing head that the peer asked for"""
     tries: int = 0
     """how often it came back torn"""
+    failures: int = 0
+    """how often it did not arrive because the rsync of its batch failed"""
     not_before: float = 0.0
     """monotonic seconds; put off until then"""
     busy: bool = False
@@ -69,7 +76,7 @@ class Item:
     @property
     def private(self) -> bool:
         """Does its content come from a copy outside the web root, in a batch of its own?"""
-        return bool(self.want) or self.tries >= PRIVATE_AFTER
+        return bool(self.want) or self.tries >= PRIVATE_AFTER or self.failures >= ALONE_AFTER
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -312,9 +319,9 @@ class Outbox:
         """The number that the next batch of `lane` gets."""
         return self._numbers[lane]
 
-    def next_due(self) -> float | None:
-        """When the earliest item that was put off may go (monotonic seconds), if one was."""
-        return min((item.not_before for item in self.live.values() if item.not_before), default=None)
+    def next_due(self, after: float = 0.0) -> float | None:
+        """When the earliest item may go that was put off until later than `after` (monotonic seconds), if one was."""
+        return min((item.not_before for item in self.live.values() if item.not_before > after), default=None)
 
     def is_large(self, item: Item) -> bool:
         """Does its content go in the large lane?"""
@@ -340,8 +347,11 @@ class Outbox:
                 self.large_ahead.add(path)
         return plan
 
-    def answered(self, lane: Lane, number: int, rest: Outcome, answers: Iterable[Answer], now: float) -> list[Item]:
-        """The peer's answers to a batch; an answer to something that is not in flight is ignored.
+    def answered(
+        self, lane: Lane, number: int, rest: Outcome, answers: Iterable[Answer], now: float, *, carried: bool = True
+    ) -> list[Item]:
+        """The peer's answers to a batch; an answer to something that is not in flight is ignored. `carried`: its rsync
+        has seen to every file of it, so what came torn was being written.
 
         Returns the items that came back torn: they must be looked at again here.
         """
@@ -357,6 +367,8 @@ class Outbox:
             elif (item.path in self.seqs or item.want or answer.hash) and self._again(item, answer, now):
                 # even if the peer has sent us this version meanwhile: it lacks the bytes of a losing head
                 torn.append(item)
+                if not carried:
+                    item.tries, item.failures = item.tries - 1, item.failures + 1
         return torn
 
     def gone(self, path: RelPath) -> None:
@@ -400,7 +412,8 @@ class Outbox:
                 pass
         if is_torn:
             item.tries += 1
-            item.not_before = now + min(TROUBLE_RETRY, TORN_RETRY * 2.0**item.tries)
+            doublings = min(item.tries + item.failures, MOST_DOUBLINGS)
+            item.not_before = now + min(TROUBLE_RETRY, TORN_RETRY * 2.0**doublings)
         self.live[item.path] = item
         if item.path not in self.seqs:
             self.seqs[item.path] = item.seq

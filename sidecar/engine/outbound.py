@@ -41,8 +41,10 @@ from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard
 from sidecar.engine.identity import Identity
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.replica import Changed
+from sidecar.engine.unanswered import Unanswered
 from sidecar.errors import Retryable
 from sidecar.link.channel import Channel
+from sidecar.link.rsync import Verdict, verdict
 from sidecar.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -119,6 +121,9 @@ class Outbound:
         self._closed = False
         self._alone: set[Lane] = set()
         self._said_at: dict[tuple[Lane, int], float] = {}
+        self._unanswered = Unanswered()
+        self._failed: set[tuple[Lane, int]] = set()
+        """the unanswered batches whose rsync ended before it had seen to all of them"""
         self._tasks: set[asyncio.Task[None]] = set()
         self.box: Outbox | None = None
         self.cursor = -1
@@ -167,7 +172,8 @@ class Outbound:
             Retryable: the link was cut or the peer closed it. ProtocolViolation: it said something that is not ours.
         """
         self._say(self._me.hello())
-        raw = await asyncio.wait_for(self._channel.read(), SILENCE)
+        async with asyncio.timeout(SILENCE):
+            raw = await self._channel.read()
         self.peer = self._me.greeted(decode(raw) if raw is not None else None, self._region)
         self._me.check_rollback(self.peer)
         if self.peer.inflates:
@@ -246,7 +252,10 @@ class Outbound:
         assert self.box is not None
         now = time.monotonic()
         flown = self.box.flight(frame.lane, frame.number)
-        torn = self.box.answered(frame.lane, frame.number, frame.rest, frame.answers, now)
+        carried = (frame.lane, frame.number) not in self._failed
+        torn = self.box.answered(frame.lane, frame.number, frame.rest, frame.answers, now, carried=carried)
+        self._failed.discard((frame.lane, frame.number))
+        self._unanswered.answered(frame.lane, frame.number, now)
         took = now - self._said_at.pop((frame.lane, frame.number), now)
         self._metrics.settled(self._region, frame, len(flown), took)
         named = {answer.index: answer for answer in frame.answers}
@@ -313,11 +322,19 @@ class Outbound:
         while True:
             now = time.monotonic()
             check_heard(self._region, self.heard_at, now)
+            self._check_answered(now)
             if now - at >= HEARTBEAT or box.cursor != said:
                 said, at = box.cursor, now
                 self.tell(said)
             self._wake.set()
             await asyncio.sleep(1.0)
+
+    def _check_answered(self, now: float) -> None:
+        late = self._unanswered.late(now)
+        if late is not None:
+            lane, number, seconds = late
+            what = f"batch {number} of the lane {lane.name.lower()}"
+            raise Retryable(f"{self._region} lives and has not answered {what} for {seconds:.0f} s")
 
     # -- sending
 
@@ -378,6 +395,7 @@ class Outbound:
 
     async def _send_alone(self, box: Outbox, plan: Plan) -> None:
         """A large file, or bytes that come from a private copy."""
+        self._unanswered.said(plan, time.monotonic())
         try:
             await self._send_load(box, plan)
         finally:
@@ -414,11 +432,17 @@ class Outbound:
         self._recheck([one.path for one in torn])
 
     async def _carried(self, plan: Plan, sending: Awaitable[int]) -> None:
-        self._say(Sent(plan.lane, plan.number, await sending))
+        self._unanswered.carried(plan, time.monotonic(), ended=False)
+        status = await sending
+        self._unanswered.carried(plan, time.monotonic(), ended=True)
+        if verdict(status, delta=False) not in (Verdict.SENT, Verdict.LOOK):
+            self._failed.add((plan.lane, plan.number))
+        self._say(Sent(plan.lane, plan.number, status))
 
     def _batch(self, box: Outbox, plan: Plan, batch_id: str, entries: list[Entry]) -> Batch:
         self._metrics.batch_sent(self._region, plan.lane, len(entries))
-        self._said_at[plan.lane, plan.number] = time.monotonic()
+        now = self._said_at[plan.lane, plan.number] = time.monotonic()
+        self._unanswered.said(plan, now)
         return Batch(plan.lane, plan.number, batch_id, box.cursor, tuple(entries))
 
     def _entry(self, planned: Planned) -> Entry:
@@ -440,9 +464,11 @@ class Outbound:
             self._say(OffersEnd(box.cursor))
 
     def _wake_when_due(self, box: Outbox) -> None:
-        due = [at for at in (box.next_due(), self._offers_due) if at]
+        # what was due before and could not go waits for an answer, or a spare, which wake this too
+        now = time.monotonic()
+        due = [at for at in (box.next_due(now), self._offers_due) if at and at > now]
         if due:
-            wait = max(0.001, min(due) - time.monotonic())
+            wait = max(0.001, min(due) - now)
             asyncio.get_running_loop().call_later(wait, self._wake.set)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sidecar.core.entry import Head, Kind
 from sidecar.core.frames import Answer, Lane, Outcome
-from sidecar.core.outbox import BUSY_RETRY, PRIVATE_AFTER, TORN_RETRY, TROUBLE_RETRY, Outbox, Round
+from sidecar.core.outbox import ALONE_AFTER, BUSY_RETRY, PRIVATE_AFTER, TORN_RETRY, TROUBLE_RETRY, Outbox, Round
 from sidecar.core.paths import beneath
 from tests.unit.core import facts
 from tests.unit.core.facts import THEIRS, deleted, digest, directory, file, path, symlink, version
@@ -221,9 +221,10 @@ def test_a_torn_file_is_to_be_looked_at_and_goes_again_a_little_later_each_time(
 
 
 def test_a_file_that_is_torn_for_ever_waits_no_longer_than_trouble_does() -> None:
+    """After three hours the wait was a number too large, which cut the link."""
     sender = Sender()
     sender.file("a")
-    for _ in range(30):
+    for _ in range(1100):
         assert sender.small(now=TROUBLE_RETRY) or sender.alone(now=TROUBLE_RETRY)
         sender.told(Answer(0, Outcome.TORN), now=0.0)
     assert TROUBLE_RETRY == sender.box.next_due()
@@ -521,3 +522,45 @@ def test_a_batch_in_flight_is_counted_and_known_by_its_number() -> None:
     assert [path("a")] == [item.path for item in sender.box.flight(Lane.SMALL, 1)]
     sender.settled()
     assert (0, ()) == (sender.box.in_flight(Lane.SMALL), sender.box.flight(Lane.SMALL, 1))
+
+
+# -- an rsync that failed
+
+
+def test_what_did_not_arrive_because_its_rsync_failed_goes_together_again_a_little_later_each_time() -> None:
+    """Two in a row made each of a thousand files go alone, from a copy of its own: for minutes nothing else went."""
+    sender = Sender()
+    for name in "abc":
+        sender.file(name)
+    now, waits = 1000.0, []
+    for number in range(1, ALONE_AFTER):
+        assert ["a", "b", "c"] == sender.small(now=now)
+        torn = sender.box.answered(Lane.SMALL, number, Outcome.TORN, (), now, carried=False)
+        assert {"a", "b", "c"} == {item.path.decode() for item in torn}
+        due = sender.box.next_due()
+        assert due is not None
+        waits.append(due - now)
+        now = due
+    assert [TORN_RETRY * 2.0**n for n in range(1, ALONE_AFTER)] == pytest.approx(waits)
+
+
+def test_what_never_arrives_goes_alone_for_one_file_of_its_batch_may_be_the_reason() -> None:
+    sender = Sender()
+    for name in "abc":
+        sender.file(name)
+    for number in range(1, ALONE_AFTER + 1):
+        assert ["a", "b", "c"] == sender.small(now=number * 100.0)
+        sender.box.answered(Lane.SMALL, number, Outcome.TORN, (), number * 100.0, carried=False)
+    assert [] == sender.small(now=1000.0)
+    assert ("a", Lane.SMALL) == sender.alone(now=1000.0)
+
+
+def test_the_next_that_is_due_is_not_one_that_was_due_before() -> None:
+    sender = Sender()
+    for name in "ab":
+        sender.file(name)
+    sender.small()
+    sender.told(Answer(0, Outcome.BUSY), Answer(1, Outcome.FULL), now=100.0)
+    assert 100.0 + BUSY_RETRY == sender.box.next_due()
+    assert 100.0 + TROUBLE_RETRY == sender.box.next_due(100.0 + BUSY_RETRY)
+    assert None is sender.box.next_due(100.0 + TROUBLE_RETRY)
