@@ -209,6 +209,9 @@ class Watcher:
             if node is not None and node.parent is not None:
                 key = (node.parent, node.name)
                 marks[key] = marks.get(key, 0) | ISDIR
+        if overflow:  # a batch may have left the inbox of which no event tells
+            for region in self._inbox.root.children.values():
+                marks.update({(region, batch): ISDIR | CREATE for batch in region.children})
         self._listed = {}
         self._follow(marks)
         self._catch_up()
