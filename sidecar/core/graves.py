@@ -3,10 +3,10 @@ something in it does."""
 
 import bisect
 from collections import Counter
-from typing import Any
 
 from sidecar.core import paths
 from sidecar.core.paths import RelPath
+from sidecar.core.shrink import shrink
 
 
 class Graves:
@@ -80,10 +80,3 @@ def _less(counts: Counter[RelPath], path: RelPath) -> None:
         counts[above] -= 1
         if not counts[above]:
             del counts[above]
-
-
-def shrink(*held: dict[Any, Any] | set[Any]) -> None:
-    """Clear what is empty: dictionaries and sets keep the space that they once needed until then."""
-    for each in held:
-        if not each:
-            each.clear()

@@ -21,10 +21,12 @@ from typing import Final
 from sidecar.core import paths
 from sidecar.core.entry import Kind
 from sidecar.core.frames import Lane
+from sidecar.core.item import Item, Plan, Planned
 from sidecar.core.links import Resolver
-from sidecar.core.outbox import Item, Outbox, Plan, Planned, Round
+from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
 from sidecar.core.replaced import MOST
+from sidecar.core.rounds import Round
 
 NOTHING: Final = 0
 """leans on nothing"""
@@ -71,27 +73,27 @@ def next_offer(box: Outbox, resolver: Resolver, limit: int) -> Plan | None:
             _send_deferred(box)
             if box.awaits_symlinks():
                 return None
-        while box.offers[turn]:
+        while box.rounds.waiting[turn]:
             chosen = _first(box, turn, limit)
             planned = _planned(box, resolver, turn, chosen)
             if planned:
                 return box.launch(Lane.OFFER, planned)
             if not chosen or turn is Round.SYMLINKS:
                 return None
-        if box.offering(turn):
+        if box.rounds.unsettled(turn):
             return None
     return None
 
 
 def _first(box: Outbox, turn: Round, limit: int) -> list[Item]:
     """What is offered next of a round: directories before what lies in them, deletions deepest first."""
-    waiting = box.offers[turn].values()
+    waiting = box.rounds.waiting[turn].values()
     if turn is Round.TOMBSTONES:
         return heapq.nlargest(limit, waiting, key=lambda item: paths.depth(item.path))
     chosen = dict[RelPath, Item]()
     for item in itertools.islice((item for item in waiting if not _directory_is_live(box, item.path)), limit):
         # a directory that changed again has a later seq than what lies in it
-        above = (box.offers[turn].get(path) for path in paths.ancestors(item.path))
+        above = (box.rounds.waiting[turn].get(path) for path in paths.ancestors(item.path))
         chosen.update((each.path, each) for each in (*above, item) if each is not None)
     return list(chosen.values())
 
@@ -110,22 +112,22 @@ def _directory_is_live(box: Outbox, path: RelPath) -> bool:
 
 def _defer_links(box: Outbox, resolver: Resolver) -> None:
     """Symlinks that lead over what replaces a directory go after that."""
-    links = list(box.offers[Round.SYMLINKS].values())
+    links = list(box.rounds.waiting[Round.SYMLINKS].values())
     replace = _taking_places(box) if links else []
     for link in links if replace else ():
         if _leads_over(resolver, link, replace):
-            box.defer(link)
+            box.rounds.defer(link)
 
 
 def _taking_places(box: Outbox) -> list[RelPath]:
     """What is unsettled and replaces a directory."""
     flown = (item for number in {n for n, _ in box.ahead.values()} for item in box.flight(Lane.SMALL, number))
-    offered = (box.offers[Round.TOMBSTONES][path] for path in box.deferred())
+    offered = (box.rounds.waiting[Round.TOMBSTONES][path] for path in box.rounds.deferred())
     return [item.path for item in (*box.live.values(), *offered, *flown) if box.over_graves(item) and not item.busy]
 
 
 def _send_deferred(box: Outbox) -> None:
-    for path in box.deferred():
+    for path in box.rounds.deferred():
         item = box.promote(path)
         if item is not None and item.kind is Kind.FILE and len(box.graves.beneath(path)) > MOST:
             item.stage = True  # path by path: what is in the place of the directory comes right after it is gone
@@ -176,7 +178,7 @@ def _count_above(brought: dict[RelPath, tuple[int, int]], item: Item, number: in
 
 def _links_in_order(box: Outbox, resolver: Resolver, chosen: list[Item]) -> list[Planned]:
     """Symlinks to offer, each after those that it leads over or to, which come along."""
-    waiting = sorted(box.offers[Round.SYMLINKS])
+    waiting = sorted(box.rounds.waiting[Round.SYMLINKS])
     planned: dict[RelPath, Planned] = {}
     visiting: set[RelPath] = set()
 
@@ -190,7 +192,7 @@ def _links_in_order(box: Outbox, resolver: Resolver, chosen: list[Item]) -> list
             for path in _within(waiting, over)
             if path not in visiting
         ]
-        may_go = all(path in planned or visit(box.offers[Round.SYMLINKS][path]) for path in first)
+        may_go = all(path in planned or visit(box.rounds.waiting[Round.SYMLINKS][path]) for path in first)
         visiting.discard(link.path)
         if may_go:
             planned[link.path] = Planned(link, box.next_number(Lane.OFFER) if first else NOTHING)
@@ -363,9 +365,9 @@ class _Chooser:
         return self._links
 
     def _all_symlinks(self) -> int | None:
-        if not self._box.offering(Round.SYMLINKS):
+        if not self._box.rounds.unsettled(Round.SYMLINKS):
             _send_deferred(self._box)
-        if self._box.offering(Round.SYMLINKS):
+        if self._box.rounds.unsettled(Round.SYMLINKS):
             return None
         leans = min((n for n, kind in self._box.ahead.values() if kind is Kind.SYMLINK), default=NOTHING)
         for link in [i for i in self._box.live.values() if i.kind is Kind.SYMLINK and not i.busy]:

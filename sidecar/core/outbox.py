@@ -1,9 +1,6 @@
 """What one peer still needs: everything unsettled at it during one connection, and the answers that settle it."""
 
-import dataclasses
-import enum
 import heapq
-from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -11,8 +8,11 @@ from sidecar.core import paths
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Row
 from sidecar.core.frames import SETTLED, Answer, Lane, Outcome
-from sidecar.core.graves import Graves, shrink
+from sidecar.core.graves import Graves
+from sidecar.core.item import Item, Plan, Planned
 from sidecar.core.paths import RelPath
+from sidecar.core.rounds import ROUND_OF, Round, Rounds
+from sidecar.core.shrink import shrink
 
 BUSY_RETRY: Final = 0.5
 """Seconds until the peer is asked again about what a local writer there had open."""
@@ -25,75 +25,6 @@ MOST_DOUBLINGS: Final = 10
 
 NOT_HERE: Final = "not here yet"
 """why something that was to go is asked for again later"""
-
-PRIVATE_AFTER: Final = 2
-"""A file that came back torn this often goes from a private copy: its writer never rests long enough."""
-ALONE_AFTER: Final = 5
-"""So does one that did not arrive this often because the rsync of its batch failed: one file may be the reason, and all
-of a batch that go one by one take minutes."""
-
-
-class Round(enum.IntEnum):
-    """The three rounds in which rows are offered, each settled before the next."""
-
-    CONTENT = 0
-    SYMLINKS = 1
-    TOMBSTONES = 2
-
-
-ROUND_OF: Final = {
-    Kind.DIR: Round.CONTENT,
-    Kind.FILE: Round.CONTENT,
-    Kind.SYMLINK: Round.SYMLINKS,
-    Kind.TOMBSTONE: Round.TOMBSTONES,
-}
-
-
-@dataclasses.dataclass(slots=True)
-class Item:
-    """One path that the peer needs."""
-
-    path: RelPath
-    seq: int
-    kind: Kind
-    size: int = 0
-    target: bytes = b""
-    came_from: RelPath | None = None
-    """the path that this file was renamed from, here"""
-    stage: bool = False
-    """send the content: it is new, or the peer asked for it"""
-    want: bytes = b""
-    """the hash of a losing head that the peer asked for"""
-    tries: int = 0
-    """how often it came back torn"""
-    failures: int = 0
-    """how often it did not arrive because the rsync of its batch failed"""
-    not_before: float = 0.0
-    """monotonic seconds; put off until then"""
-    busy: bool = False
-    """a local writer of the peer has it open, or another user owns it there: nothing waits for it"""
-
-    @property
-    def private(self) -> bool:
-        """Does its content come from a copy outside the web root, in a batch of its own?"""
-        return bool(self.want) or self.tries >= PRIVATE_AFTER or self.failures >= ALONE_AFTER
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Planned:
-    """An entry of a batch to be built: the item as it was planned and the lane number it leans on (0: none)."""
-
-    item: Item
-    leans: int = 0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Plan:
-    """The paths of one batch, in the order in which they are to be applied; one entry each."""
-
-    lane: Lane
-    number: int
-    planned: tuple[Planned, ...]
 
 
 class Outbox:
@@ -111,16 +42,14 @@ class Outbox:
         self._flights: dict[tuple[Lane, int], tuple[Item, ...]] = {}
         self._numbers = dict.fromkeys(Lane, 1)
         self._oldest: list[tuple[int, RelPath]] = []
-        self._rounds: Counter[Round] = Counter()
-        self._round_of: dict[RelPath, Round] = {}
         self.loaded = False
         """is everything above the cursor of hello in here? Before that nothing goes: the order is not known yet"""
         self.seqs: dict[RelPath, int] = {}
         """every unsettled path, with the seq of its row"""
         self.live: dict[RelPath, Item] = {}
         """what waits to be sent, in the order in which it was made"""
-        self.offers: dict[Round, dict[RelPath, Item]] = {r: {} for r in Round}
-        """what waits to be offered"""
+        self.rounds = Rounds()
+        """what waits to be offered, and what was"""
         self.ahead: dict[RelPath, tuple[int, Kind]] = {}
         """what is in flight in the small lane: the highest number that holds it, and what it is there"""
         self.large_ahead: set[RelPath] = set()
@@ -128,7 +57,6 @@ class Outbox:
         self.graves = Graves()
         """the unsettled paths that are deletions"""
         self._symlinks: set[RelPath] = set()
-        self._deferred: set[RelPath] = set()
 
     # -- what comes in
 
@@ -147,15 +75,11 @@ class Outbox:
         if row.path in self.live:
             self.change(row)
             # the peer lacks it: who waits for what is offered waits for it too
-            self._mark_round(row.path, self._turn_of(self.live[row.path]))
+            self.rounds.mark(row.path, self._turn_of(self.live[row.path]))
             return
         self._take_pending(row.path)
         item = self._item(row)
-        turn = self._turn_of(item)
-        self.offers[turn][row.path] = item
-        if turn is not ROUND_OF[item.kind]:
-            self._deferred.add(row.path)
-        self._mark_round(row.path, turn)
+        self.rounds.put(item, self._turn_of(item))
         self._note(row)
 
     def known(self, row: Row) -> None:
@@ -175,27 +99,11 @@ class Outbox:
     def promote(self, path: RelPath) -> Item | None:
         """Send a waiting offer live, because something that goes now needs it; None if it does not wait. A file goes
         without its content: the peer, which may have it, asks for what it lacks."""
-        turn = self._round_of.get(path)
-        item = self.offers[turn].pop(path, None) if turn is not None else None
+        item = self.rounds.take(path)
         if item is not None:
             self.live[path] = item
             self._keep_round(item)
         return item
-
-    def defer(self, item: Item) -> None:
-        """A waiting offer goes in the last round, with the deletions beneath it, or after what goes so."""
-        self.offers[self._round_of[item.path]].pop(item.path, None)
-        self.offers[Round.TOMBSTONES][item.path] = item
-        self._deferred.add(item.path)
-        self._mark_round(item.path, Round.TOMBSTONES)
-
-    def deferred(self) -> list[RelPath]:
-        """What waits for the last round though it is no deletion."""
-        waiting = self.offers[Round.TOMBSTONES]
-        self._deferred = {
-            path for path in self._deferred if path in waiting and waiting[path].kind is not Kind.TOMBSTONE
-        }
-        return sorted(self._deferred)
 
     def over_graves(self, item: Item) -> bool:
         """May the peer have a directory there, of which deletions beneath are unsettled? It would live on for what is
@@ -220,8 +128,7 @@ class Outbox:
         heapq.heappush(self._oldest, (row.seq, row.path))
 
     def _take_pending(self, path: RelPath) -> Item | None:
-        turn = self._round_of.get(path)
-        offered = self.offers[turn].pop(path, None) if turn is not None else None
+        offered = self.rounds.take(path)
         return self.live.pop(path, None) or offered
 
     def _bury(self, path: RelPath) -> None:
@@ -230,22 +137,21 @@ class Outbox:
             if above in self.live:
                 self._keep_round(self.live[above])
                 continue
-            turn = self._round_of.get(above)
-            item = self.offers[turn].get(above) if turn is not None else None
+            item = self.rounds.get(above)
             if item is not None and self.over_graves(item):
-                self.defer(item)
+                self.rounds.defer(item)
 
     def _done(self, path: RelPath) -> None:
         self.seqs.pop(path, None)
         self.graves.discard(path)
         self._symlinks.discard(path)
-        self._unmark_round(path)
+        self.rounds.unmark(path)
         if not self.seqs:
             self._shrink()
 
     def _shrink(self) -> None:
-        shrink(self.seqs, self.live, *self.offers.values(), self.ahead, self.large_ahead, self._round_of)
-        shrink(self._symlinks, self._deferred)
+        shrink(self.seqs, self.live, self.ahead, self.large_ahead, self._symlinks)
+        self.rounds.shrink()
         self.graves.shrink()
 
     def _turn_of(self, item: Item) -> Round:
@@ -254,22 +160,12 @@ class Outbox:
     def _keep_round(self, item: Item) -> None:
         """What was offered counts in the round of what it is now: a file that was deleted since holds up no symlink. In
         none counts a directory that stays while somebody has a file in it open."""
-        if item.path not in self._round_of:
+        if item.path not in self.rounds:
             return
         if item.kind is Kind.TOMBSTONE and self.graves.holds_busy(item.path):
-            self._unmark_round(item.path)
+            self.rounds.unmark(item.path)
         else:
-            self._mark_round(item.path, self._turn_of(item))
-
-    def _mark_round(self, path: RelPath, turn: Round) -> None:
-        self._unmark_round(path)
-        self._round_of[path] = turn
-        self._rounds[turn] += 1
-
-    def _unmark_round(self, path: RelPath) -> None:
-        turn = self._round_of.pop(path, None)
-        if turn is not None:
-            self._rounds[turn] -= 1
+            self.rounds.mark(item.path, self._turn_of(item))
 
     # -- what can be said of it
 
@@ -285,21 +181,17 @@ class Outbox:
     @property
     def all_offered(self) -> bool:
         """Has everything that was offered been settled?"""
-        return self.loaded and not self._round_of
+        return self.loaded and self.rounds.settled
 
     @property
     def idle(self) -> bool:
         """Is everything settled?"""
         return self.loaded and not self.seqs
 
-    def offering(self, turn: Round) -> bool:
-        """Is something of this round unsettled?"""
-        return self._rounds[turn] > 0
-
     def awaits_symlinks(self) -> bool:
         """Is a symlink unsettled that the peer could take? Deletions are not offered before it is there, but for one
         that takes the place of a directory, with its dead."""
-        links = (path for path in self._symlinks if self._round_of.get(path) is not Round.TOMBSTONES)
+        links = (path for path in self._symlinks if self.rounds.of(path) is not Round.TOMBSTONES)
         return any(path not in self.live or not self.live[path].busy for path in links)
 
     def in_flight(self, lane: Lane) -> int:
@@ -403,7 +295,7 @@ class Outbox:
                 item.stage = item.kind is Kind.FILE and not answer.hash
             case Outcome.BUSY:
                 item.busy = True
-                self._unmark_round(item.path)  # nothing waits for it: neither a round, nor who waits for all offers
+                self.rounds.unmark(item.path)  # nothing waits for it: neither a round, nor who waits for all offers
                 item.not_before = now + (TROUBLE_RETRY if answer.hint else BUSY_RETRY)
                 item.stage = False  # it asks for the content when it can take it
             case Outcome.FULL:

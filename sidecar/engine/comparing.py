@@ -65,7 +65,7 @@ def both(way: Way, other_way: OtherWay, peer: Hello | None) -> list[Way]:
 
 def resting(box: Outbox, now: float) -> bool:
     """Is nothing on its way, and nothing to be sent now? What a peer could not take waits, and holds nothing up."""
-    if not box.loaded or any(box.in_flight(lane) for lane in Lane) or any(box.offers.values()):
+    if not box.loaded or any(box.in_flight(lane) for lane in Lane) or any(box.rounds.waiting.values()):
         return False
     return all(item.busy or item.not_before > now for item in box.live.values())
 

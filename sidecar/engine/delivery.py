@@ -12,7 +12,7 @@ import structlog
 from sidecar.core import version as versions
 from sidecar.core.entry import Row, Version
 from sidecar.core.frames import Lane
-from sidecar.core.outbox import Item
+from sidecar.core.item import Item
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse
 from sidecar.engine.absorb import Absorber

@@ -32,7 +32,8 @@ from sidecar.core.frames import (
     decode,
     encode,
 )
-from sidecar.core.outbox import Item, Outbox, Plan, Planned
+from sidecar.core.item import Item, Plan, Planned
+from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
 from sidecar.engine.asking import Asking
 from sidecar.engine.comparing import Comparer, OtherWay, Way, both

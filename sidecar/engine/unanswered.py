@@ -7,7 +7,7 @@ import dataclasses
 from typing import Final
 
 from sidecar.core.frames import Lane
-from sidecar.core.outbox import Plan
+from sidecar.core.item import Plan
 
 PATIENCE: Final = 600.0
 """Seconds for which a batch may wait, whatever is in it: for a disk that is busy with others."""

@@ -16,8 +16,10 @@ from sidecar.core import version as versions
 from sidecar.core.entry import Flag, Kind, Row, Stat, Version
 from sidecar.core.frames import Answer, Outcome
 from sidecar.core.graves import Graves
+from sidecar.core.item import Item, Planned
 from sidecar.core.lanes import LaneOrder
-from sidecar.core.outbox import Item, Outbox, Planned, Round
+from sidecar.core.outbox import Outbox
+from sidecar.core.rounds import Round, Rounds
 from sidecar.engine import turn
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.directories import Directories
@@ -121,7 +123,7 @@ def deletions_are_offered_in_any_order(broken: pytest.MonkeyPatch) -> None:
     offered_deletions_lean_on_nothing(broken)
 
     def first(box: Outbox, turn: Round, limit: int) -> list[Item]:
-        waiting = sorted(box.offers[turn].values(), key=lambda item: paths.depth(item.path))
+        waiting = sorted(box.rounds.waiting[turn].values(), key=lambda item: paths.depth(item.path))
         return waiting[:limit]
 
     broken.setattr(order, "_first", first)
@@ -471,10 +473,10 @@ def what_is_busy_holds_up_its_round(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 3: symlinks and deletions are not offered while a writer at the peer has an offered file open."""
 
     def again(box: Outbox, item: Item, answer: Answer, now: float) -> bool:
-        turn = box._round_of.get(item.path)
+        turn = box.rounds.of(item.path)
         torn = real(box, item, answer, now)
         if turn is not None:
-            box._mark_round(item.path, turn)
+            box.rounds.mark(item.path, turn)
         return torn
 
     real = Outbox._again
@@ -488,7 +490,7 @@ def what_does_not_fit_is_not_waited_for(broken: pytest.MonkeyPatch) -> None:
         torn = real(box, item, answer, now)
         if answer.outcome is Outcome.FULL:
             item.busy = True
-            box._unmark_round(item.path)
+            box.rounds.unmark(item.path)
         return torn
 
     real = Outbox._again
@@ -502,7 +504,7 @@ def ahead_is_there(broken: pytest.MonkeyPatch) -> None:
 
 def offers_come_in_one_round(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 4: symlinks and deletions are offered before content has come."""
-    broken.setattr(Outbox, "offering", lambda box, turn: False)
+    broken.setattr(Rounds, "unsettled", lambda rounds, turn: False)
 
 
 def batches_land_as_they_come(broken: pytest.MonkeyPatch) -> None:

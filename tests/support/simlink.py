@@ -29,7 +29,8 @@ from sidecar.core.frames import (
     decode,
     encode,
 )
-from sidecar.core.outbox import Item, Outbox, Plan, Planned
+from sidecar.core.item import Item, Plan, Planned
+from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
 from sidecar.engine.comparing import Way
 from sidecar.engine.heartbeat import HEARTBEAT

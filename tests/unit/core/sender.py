@@ -5,8 +5,9 @@ from collections.abc import Container
 from sidecar.core import order
 from sidecar.core.entry import Head, Row
 from sidecar.core.frames import Answer, Lane, Outcome
+from sidecar.core.item import Item, Plan
 from sidecar.core.links import Resolver
-from sidecar.core.outbox import Item, Outbox, Plan
+from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
 from tests.unit.core import facts
 

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from sidecar.core.entry import Head, Kind
 from sidecar.core.frames import Answer, Lane, Outcome
-from sidecar.core.outbox import ALONE_AFTER, BUSY_RETRY, PRIVATE_AFTER, TORN_RETRY, TROUBLE_RETRY, Outbox, Round
+from sidecar.core.item import ALONE_AFTER, PRIVATE_AFTER
+from sidecar.core.outbox import BUSY_RETRY, TORN_RETRY, TROUBLE_RETRY, Outbox
 from sidecar.core.paths import beneath
+from sidecar.core.rounds import Round
 from tests.unit.core import facts
 from tests.unit.core.facts import THEIRS, deleted, digest, directory, file, path, symlink, version
 from tests.unit.core.sender import LARGE, Sender
@@ -18,8 +20,8 @@ from tests.unit.core.sender import LARGE, Sender
 
 
 def sizes(box: Outbox) -> list[int]:
-    graves = box.graves
-    held = (box.seqs, box.live, *box.offers.values(), box.ahead, box.large_ahead, box._round_of, box._symlinks)
+    rounds, graves = box.rounds, box.graves
+    held = (box.seqs, box.live, *rounds.waiting.values(), box.ahead, box.large_ahead, rounds._of, box._symlinks)
     return [sys.getsizeof(each) for each in (*held, graves._dead, graves._count)]
 
 
@@ -495,20 +497,20 @@ def test_what_is_unsettled_beneath_a_directory_is_known_without_a_look_at_everyt
 def test_an_offer_counts_in_its_round_until_it_is_settled(turn: Round, head: Head) -> None:
     sender = Sender()
     sender.offer("a", head)
-    assert [turn] == [each for each in Round if sender.box.offering(each)]
+    assert [turn] == [each for each in Round if sender.box.rounds.unsettled(each)]
     sender.offers()
     sender.settled(Lane.OFFER, rest=Outcome.WANT)
     sender.small()
-    assert sender.box.offering(turn)
+    assert sender.box.rounds.unsettled(turn)
     sender.settled()
-    assert not any(sender.box.offering(each) for each in Round)
+    assert not any(sender.box.rounds.unsettled(each) for each in Round)
 
 
 def test_what_was_offered_and_then_became_something_else_counts_in_that_round() -> None:
     sender = Sender()
     sender.offer("a", symlink(1))
     sender.delete("a")
-    assert not sender.box.offering(Round.SYMLINKS)
+    assert not sender.box.rounds.unsettled(Round.SYMLINKS)
     assert ["a"] == sender.small()
 
 

@@ -9,7 +9,7 @@ import xxhash
 
 from sidecar.core.entry import Kind, Row, Version
 from sidecar.core.found import is_found
-from sidecar.core.outbox import Item
+from sidecar.core.item import Item
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Keep
 from sidecar.engine.delivery import Delivery

@@ -9,7 +9,8 @@ import pytest
 from sidecar.core import frames
 from sidecar.core.entry import Dot, Head, Kind, Row, Version
 from sidecar.core.frames import PROTOCOL, Batch, Hello, Lane, Outcome, Ping, Settle
-from sidecar.core.outbox import Item, Outbox, Plan, Planned
+from sidecar.core.item import Item, Plan, Planned
+from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
 from sidecar.engine.node import Node
 from sidecar.engine.unanswered import PATIENCE, Unanswered
