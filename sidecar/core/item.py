@@ -7,6 +7,8 @@ from sidecar.core.entry import Kind
 from sidecar.core.frames import Lane
 from sidecar.core.paths import RelPath
 
+NOTHING: Final = 0
+"""leans on nothing"""
 PRIVATE_AFTER: Final = 2
 """A file that came back torn this often goes from a private copy: its writer never rests long enough."""
 ALONE_AFTER: Final = 5
@@ -46,10 +48,10 @@ class Item:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Planned:
-    """An entry of a batch to be built: the item as it was planned and the lane number it leans on (0: none)."""
+    """An entry of a batch to be built: the item as it was planned and the lane number it leans on."""
 
     item: Item
-    leans: int = 0
+    leans: int = NOTHING
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

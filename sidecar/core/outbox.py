@@ -28,7 +28,8 @@ NOT_HERE: Final = "not here yet"
 
 
 class Outbox:
-    """Everything unsettled at one peer during one connection; which batch may go next says `core.order`.
+    """Everything unsettled at one peer during one connection; which batch may go next say `core.order` and
+    `core.offering`.
 
     Args:
         cursor: the seq up to which the peer says it settled everything.
@@ -109,6 +110,15 @@ class Outbox:
         """May the peer have a directory there, of which deletions beneath are unsettled? It would live on for what is
         still in it: they go with the item, before it."""
         return item.kind not in (Kind.DIR, Kind.TOMBSTONE) and self.graves.were_in(item.path)
+
+    def replacing(self, dead: RelPath) -> Item | None:
+        """What is about to take the place of a directory above a deletion: symlinks wait for that, not for what was
+        beneath it."""
+        for above in paths.ancestors(dead):
+            item = self.live.get(above)
+            if item is not None and item.kind not in (Kind.DIR, Kind.TOMBSTONE):
+                return item
+        return None
 
     def _item(self, row: Row) -> Item:
         best = versions.winner(row.version)

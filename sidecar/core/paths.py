@@ -1,5 +1,6 @@
 """Paths in the web root: bytes, relative, `/` between the names, no leading or trailing slash."""
 
+import bisect
 from typing import Final, NewType
 
 from sidecar.errors import ProtocolViolation
@@ -40,6 +41,17 @@ def ancestors(path: RelPath) -> list[RelPath]:
 def beneath(path: RelPath, directory: RelPath) -> bool:
     """Is `path` inside `directory`, at any depth (a path is not beneath itself)?"""
     return path.startswith(directory + b"/") if directory else path != ROOT
+
+
+def within(ordered: list[RelPath], directory: RelPath) -> list[RelPath]:
+    """Of sorted paths those that are the directory or beneath it."""
+    at = bisect.bisect_left(ordered, directory)
+    found = [directory] if ordered[at : at + 1] == [directory] else []
+    for at in range(bisect.bisect_left(ordered, directory + b"/" if directory else b""), len(ordered)):
+        if not beneath(ordered[at], directory):
+            break
+        found.append(ordered[at])
+    return found
 
 
 def depth(path: RelPath) -> int:

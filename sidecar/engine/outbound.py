@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import structlog
 
-from sidecar.core import order
+from sidecar.core import offering, order
 from sidecar.core import version as versions
 from sidecar.core.ageing import Agreement
 from sidecar.core.compare import Comparing
@@ -368,7 +368,7 @@ class Outbound:
     def _send_offers(self, box: Outbox, now: float) -> bool:
         if now < self._offers_due or box.in_flight(Lane.OFFER) >= OFFER_WINDOW:
             return False
-        plan = order.next_offer(box, self._me.resolver, OFFER_ENTRIES)
+        plan = offering.next_offer(box, self._me.resolver, OFFER_ENTRIES)
         if plan is None:
             self._offers_due = 0.0
             return False

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import pytest
 
-from sidecar.core import ageing, compare, found, observe, order, paths
+from sidecar.core import ageing, compare, found, observe, offering, order, paths
 from sidecar.core import plan as plans
 from sidecar.core import version as versions
 from sidecar.core.entry import Flag, Kind, Row, Stat, Version
 from sidecar.core.frames import Answer, Outcome
 from sidecar.core.graves import Graves
-from sidecar.core.item import Item, Planned
+from sidecar.core.item import NOTHING, Item, Planned
 from sidecar.core.lanes import LaneOrder
 from sidecar.core.outbox import Outbox
 from sidecar.core.rounds import Round, Rounds
@@ -110,12 +110,12 @@ def a_directory_replaced_by_a_file_goes_without_its_dead(broken: pytest.MonkeyPa
 
 def deletions_go_in_any_order(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 5: a directory goes before what lies in it."""
-    broken.setattr(order._Chooser, "_deletions_beneath", lambda chooser, path: order.NOTHING)
+    broken.setattr(order._Chooser, "_deletions_beneath", lambda chooser, path: NOTHING)
 
 
 def offered_deletions_lean_on_nothing(broken: pytest.MonkeyPatch) -> None:
     """Order: a directory is offered as deleted though a deletion beneath it is unsettled."""
-    broken.setattr(order, "_deletions_in_order", lambda box, chosen: [Planned(item) for item in chosen])
+    broken.setattr(offering, "_deletions_in_order", lambda box, chosen: [Planned(item) for item in chosen])
 
 
 def deletions_are_offered_in_any_order(broken: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def deletions_are_offered_in_any_order(broken: pytest.MonkeyPatch) -> None:
         waiting = sorted(box.rounds.waiting[turn].values(), key=lambda item: paths.depth(item.path))
         return waiting[:limit]
 
-    broken.setattr(order, "_first", first)
+    broken.setattr(offering, "_first", first)
 
 
 # -- what is a change here
@@ -449,12 +449,12 @@ def found_by_history(break_it: Break, kind: int, broken: pytest.MonkeyPatch) -> 
 
 def deletions_do_not_wait_for_symlinks(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 1: a deletion goes though a symlink is unsettled."""
-    broken.setattr(order._Chooser, "_symlinks_first", lambda chooser: order.NOTHING)
+    broken.setattr(order._Chooser, "_symlinks_first", lambda chooser: NOTHING)
 
 
 def symlinks_do_not_wait_for_their_targets(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 1: a symlink goes though something at its target is unsettled."""
-    broken.setattr(order._Chooser, "_target_first", lambda chooser, link: order.NOTHING)
+    broken.setattr(order._Chooser, "_target_first", lambda chooser, link: NOTHING)
 
 
 def what_is_busy_is_waited_for(broken: pytest.MonkeyPatch) -> None:
@@ -531,12 +531,12 @@ def a_directory_is_emptied_before_it_is_replaced(broken: pytest.MonkeyPatch) -> 
 
 def symlinks_are_offered_before_those_they_lead_over(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 4: of two symlinks in a row the first is offered before the second."""
-    broken.setattr(order, "_links_in_order", lambda box, resolver, chosen: [Planned(item) for item in chosen])
+    broken.setattr(offering, "_links_in_order", lambda box, resolver, chosen: [Planned(item) for item in chosen])
 
 
 def symlinks_are_offered_before_what_replaces_a_directory(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 4: a symlink is offered though what it leads over is to take the place of a directory."""
-    broken.setattr(order, "_defer_links", lambda box, resolver: None)
+    broken.setattr(offering, "_defer_links", lambda box, resolver: None)
 
 
 def what_moved_leaves_before_symlinks_do(broken: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from sidecar.core import order
+from sidecar.core import offering, order
 from sidecar.core import version as versions
 from sidecar.core.ageing import Agreement, NodeName
 from sidecar.core.compare import Comparing
@@ -216,7 +216,7 @@ class Sender:
     def _send_offers(self) -> bool:
         if self._seconds() < self._offers_due or self.box.in_flight(Lane.OFFER) >= WINDOW:
             return False
-        plan = order.next_offer(self.box, self._node.resolver, ENTRIES)
+        plan = offering.next_offer(self.box, self._node.resolver, ENTRIES)
         if plan is None:
             self._offers_due = 0.0
             return False

@@ -2,7 +2,7 @@
 
 from collections.abc import Container
 
-from sidecar.core import order
+from sidecar.core import offering, order
 from sidecar.core.entry import Head, Row
 from sidecar.core.frames import Answer, Lane, Outcome
 from sidecar.core.item import Item, Plan
@@ -62,8 +62,13 @@ class Sender:
         """The names in the next small batch; none if nothing may go."""
         return names(self.plan(limit, limit_bytes, now))
 
+    def with_content(self) -> list[str]:
+        """What of the latest small batch brings its content."""
+        flown = self.box.flight(Lane.SMALL, self.box.next_number(Lane.SMALL) - 1)
+        return [item.path.decode() for item in flown if item.stage]
+
     def leaning(self) -> list[tuple[str, int]]:
-        """The same, each with the number that it leans on."""
+        """The names in the next small batch, each with the number that it leans on."""
         return leaning(self.plan())
 
     def alone(self, now: float = 0.0, busy: Container[Lane] = ()) -> tuple[str, Lane] | None:
@@ -76,11 +81,11 @@ class Sender:
 
     def offers(self, limit: int = 100) -> list[str]:
         """The names in the next batch of offers."""
-        return names(order.next_offer(self.box, self.resolver, limit))
+        return names(offering.next_offer(self.box, self.resolver, limit))
 
     def offers_leaning(self, limit: int = 100) -> list[tuple[str, int]]:
         """The same, each with the number that it leans on."""
-        return leaning(order.next_offer(self.box, self.resolver, limit))
+        return leaning(offering.next_offer(self.box, self.resolver, limit))
 
     # -- what is answered
 

@@ -32,7 +32,7 @@ from sidecar.core.frames import (
     Verdict,
 )
 from sidecar.core.links import Resolver
-from sidecar.core.order import next_offer
+from sidecar.core.offering import next_offer
 from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
 from sidecar.engine import comparing

@@ -8,7 +8,8 @@ import pytest
 
 from sidecar.core.entry import Dot, Head, Kind, Row, Version
 from sidecar.core.frames import Answer, Lane, Outcome, Settle
-from sidecar.core.order import next_offer, next_small
+from sidecar.core.offering import next_offer
+from sidecar.core.order import next_small
 from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
 from sidecar.engine.outbound import MAX_HINT
