@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import structlog
@@ -12,7 +12,8 @@ import structlog
 from sidecar.core.ageing import Agreement, NodeName
 from sidecar.core.backoff import Backoff
 from sidecar.core.compare import Comparing
-from sidecar.core.frames import Hello
+from sidecar.core.frames import Frame, Hello
+from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
 from sidecar.engine.comparing import Way
 from sidecar.engine.delivery import Delivery
@@ -21,6 +22,7 @@ from sidecar.engine.node import Node
 from sidecar.engine.options import PeerOptions
 from sidecar.engine.outbound import Outbound
 from sidecar.engine.replica import Changed
+from sidecar.engine.sending import Sending
 from sidecar.errors import GeorootError, ProtocolViolation, Retryable
 from sidecar.index.peers import MAX_NODES
 from sidecar.link.channel import open_control
@@ -137,15 +139,11 @@ class Link:
             self._node.me,
             self.peer.region,
             channel,
-            self.delivery,
             self._node.metrics,
-            large=self._node.options.large_file,
-            delay=self._node.options.delay,
-            recheck=self._recheck,
+            sending=self._sending,
             met=self._met,
             comparing=self.comparing,
             other_way=self._way_from,
-            nowhere=self._node.landing.nowhere,
             agreed=self._agreed,
             stale=lambda rows: self._node.forgotten.mark(self.peer.region, rows),
         )
@@ -161,6 +159,21 @@ class Link:
             if outbound.peer is not None:
                 self.agreements[self._name_of(outbound.peer)] = None  # its volume may be another one when it is back
             channel.close()
+
+    def _sending(self, cursor: int, say: Callable[[Frame], None], cut: Callable[[], None]) -> Sending:
+        node = self._node
+        return Sending(
+            node.me,
+            self.peer.region,
+            Outbox(cursor, node.options.large_file),
+            self.delivery,
+            node.metrics,
+            delay=node.options.delay,
+            recheck=lambda paths: node.dirty.mark(*paths),
+            nowhere=node.landing.nowhere,
+            say=say,
+            cut=cut,
+        )
 
     def _met(self, outbound: Outbound) -> None:
         self.problem = ""
@@ -204,9 +217,6 @@ class Link:
         """From us to the node of this hello."""
         there = self.outbound
         return there.way if there is not None and there.peer is not None and there.peer.node == hello.node else None
-
-    def _recheck(self, paths: list[RelPath]) -> None:
-        self._node.dirty.mark(*paths)
 
     @contextlib.contextmanager
     def reported(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""One simulated link: the decisions of `engine.outbound` and `engine.inbound`, a step at a time, over a channel that
+"""One simulated link: the decisions of `engine.sending` and `engine.inbound`, a step at a time, over a channel that
 delays, reorders and doubles frames, and an rsync that tears what it carries.
 """
 
@@ -65,7 +65,7 @@ class Carrying:
 
 
 class Sender:
-    """`engine.outbound.Outbound` without its loops."""
+    """`engine.outbound.Outbound` and its `Sending`, without their loops."""
 
     def __init__(
         self,

@@ -1,29 +1,48 @@
 """The two ends of a connection to ams, over a channel of a test's own."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from sidecar.core.compare import Comparing
+from sidecar.core.frames import Frame
+from sidecar.core.outbox import Outbox
 from sidecar.engine.inbound import Inbound
 from sidecar.engine.node import Node
 from sidecar.engine.outbound import Outbound
+from sidecar.engine.sending import Sending
 
 NOTHING: Any = None
 
 
-def sender(node: Node, channel: Any = NOTHING, comparing: Comparing | None = None) -> Outbound:
+UNOPENED: Any = SimpleNamespace(close=lambda: None)
+"""a channel over which nothing is said"""
+
+
+def sender(node: Node, channel: Any = UNOPENED, comparing: Comparing | None = None) -> Outbound:
+    def sending(cursor: int, say: Callable[[Frame], None], cut: Callable[[], None]) -> Sending:
+        return Sending(
+            node.me,
+            "ams",
+            Outbox(cursor, 1 << 20),
+            NOTHING,
+            node.metrics,
+            delay=0.0,
+            recheck=lambda _: None,
+            nowhere=NOTHING,
+            say=say,
+            cut=cut,
+        )
+
     return Outbound(
         node.me,
         "ams",
         channel,
-        NOTHING,
         node.metrics,
-        large=1 << 20,
-        delay=0.0,
-        recheck=lambda _: None,
+        sending=sending,
         met=lambda _: None,
         comparing=comparing or Comparing(60.0, 60.0),
         other_way=lambda _: None,
-        nowhere=NOTHING,
         agreed=lambda *_: None,
         stale=lambda _: None,
     )

@@ -18,7 +18,8 @@ from tests.unit.engine.conftest import Starter
 def linked(remembered: int, *, joins: bool = False) -> Any:
     """A region that has confirmed everything up to 7, and says that it has stored `remembered`."""
     outbound: Any = Outbound.__new__(Outbound)
-    outbound.box, outbound.remembered, outbound.problems = Outbox(7, 1 << 20), remembered, {}
+    outbound._sending = SimpleNamespace(box=Outbox(7, 1 << 20))
+    outbound.remembered, outbound.problems = remembered, {}
     outbound.box.offers_loaded(7)
     outbound.peer = Hello(PROTOCOL, "ams", "ams-0", 5, 6, "0", "3", 10, 11, 0, 0, 0, 0, 0, joins, joins)
     outbound.tell = lambda _: None
@@ -54,6 +55,6 @@ def test_a_region_that_has_not_stored_how_far_it_is_is_waited_for(
 def test_an_end_waits_for_the_word_of_regions_that_are_there(greeted: bool, told: bool) -> None:
     link, links = linked(6), Links.__new__(Links)
     if not greeted:
-        link.outbound.box = None
+        link.outbound._sending = None
     links.links = {"ams": link}
     assert told is links.told

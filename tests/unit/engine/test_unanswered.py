@@ -10,7 +10,6 @@ from sidecar.core import frames
 from sidecar.core.entry import Dot, Head, Kind, Row, Version
 from sidecar.core.frames import PROTOCOL, Batch, Hello, Lane, Outcome, Ping, Settle
 from sidecar.core.item import Item, Plan, Planned
-from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
 from sidecar.engine.node import Node
 from sidecar.engine.unanswered import PATIENCE, Unanswered
@@ -123,24 +122,23 @@ def test_a_peer_that_answers_is_not(start: Starter, monkeypatch: pytest.MonkeyPa
 
 def test_what_is_due_and_cannot_go_yet_wakes_nobody(start: Starter) -> None:
     """The sender looked through all that waits a thousand times a second, until the peer had answered."""
-    link = sender(start())
-    box = Outbox(0, MIB)
+    sending = sender(start()).begin(0)
+    box = sending.box
     box.offers_loaded(0)
-    link.box = box
     version = Version(((9, 1),), (Head(Dot(1, 9), Kind.DIR, mode=0o755),))
     box.change(Row(RelPath(b"d"), version, None, b"", 1))
     looks: list[float] = []
 
-    async def noted(box: Outbox) -> None:
+    async def noted() -> None:
         looks.append(time.monotonic())
         box.live[RelPath(b"d")].not_before = 1.0  # due long ago, and it cannot go
 
-    link._send_all = noted  # type: ignore[method-assign]
+    sending._send_all = noted  # type: ignore[method-assign]
 
     async def pumped() -> None:
-        link.wake()
+        sending.wake()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(link._pump(box), 0.5)
+            await asyncio.wait_for(sending.run(), 0.5)
 
     asyncio.run(pumped())
     assert 1 == len(looks)

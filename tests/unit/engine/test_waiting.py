@@ -11,7 +11,6 @@ import msgspec
 import pytest
 
 from sidecar.core.frames import Hello
-from sidecar.core.outbox import Outbox
 from sidecar.core.paths import MAX_PATH, RelPath
 from sidecar.core.ports import Unreachable
 from sidecar.engine.commands import Commands
@@ -48,9 +47,8 @@ def link_to(node: Node) -> Link:
 def connected(link: Link, hello: Hello = HELLO, cursor: int = 1000) -> Outbound:
     """A new connection: the peer has confirmed everything up to `cursor`."""
     outbound = sender(link._node, comparing=link.comparing)
-    outbound.peer, outbound.box, outbound.cursor = hello, Outbox(cursor, 1 << 20), cursor
-    outbound.box.offers_loaded(cursor)
-    outbound.remembered = cursor
+    outbound.peer, outbound.remembered = hello, cursor
+    outbound.begin(cursor).box.offers_loaded(cursor)
     link.outbound = outbound
     link._met(outbound)
     return outbound
