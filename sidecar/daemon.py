@@ -13,7 +13,6 @@ from typing import Any, Final
 import structlog
 
 from sidecar import VERSION, log
-from sidecar.config import Settings
 from sidecar.core.backoff import Backoff
 from sidecar.engine.ageing import Ageing
 from sidecar.engine.commands import Commands
@@ -21,7 +20,7 @@ from sidecar.engine.draining import drain
 from sidecar.engine.link import delay
 from sidecar.engine.links import Links
 from sidecar.engine.node import Node, now_us
-from sidecar.engine.options import Options, PeerOptions
+from sidecar.engine.options import Options, Setup
 from sidecar.engine.orders import Pending, Synced
 from sidecar.engine.patience import Patience
 from sidecar.engine.report import Reporter
@@ -54,26 +53,26 @@ REBUILT_BEFORE: Final = 60.0
 """A new index that is damaged within so many seconds is not built once more."""
 
 
-def run(settings: Settings) -> int:
+def run(setup: Setup) -> int:
     """Run a node until it is told to stop; its exit code.
 
     Raises:
         GeorootError: it cannot start, or what it stands on has gone.
     """
-    log.configure(settings.log_level, settings.log_format, settings.log_file)
-    logger.info("starting", version=VERSION, **settings.redacted())
+    log.configure(setup.log_level, setup.log_format, setup.log_file)
+    logger.info("starting", version=VERSION, **setup.shown)
     aside = ""
     while True:
         began = time.monotonic()
         try:
-            return asyncio.run(_run(settings, aside=aside))
+            return asyncio.run(_run(setup, aside=aside))
         except* IndexDamaged as errors:
             if aside and time.monotonic() - began < REBUILT_BEFORE:
                 raise  # the disk fails: another new index would not last either
-            aside = set_aside(settings.state, _first(errors))
+            aside = set_aside(setup.options.state, _first(errors))
 
 
-def sync_once(settings: Settings, within: float) -> tuple[Synced | None, int]:
+def sync_once(setup: Setup, within: float) -> tuple[Synced | None, int]:
     """Run a node until it and the regions have everything of each other; what is not, None if it was told to stop
     before, and its exit code. It logs what is at least a warning.
 
@@ -85,12 +84,12 @@ def sync_once(settings: Settings, within: float) -> tuple[Synced | None, int]:
     async def errand(commands: Commands) -> None:
         done.append(await commands.sync(within))
 
-    _log_quietly(settings)
-    code = asyncio.run(_run(settings, errand))
+    _log_quietly(setup)
+    code = asyncio.run(_run(setup, errand))
     return (done[0] if done else None), code
 
 
-def pending(settings: Settings, within: float) -> Pending:
+def pending(setup: Setup, within: float) -> Pending:
     """What each region has not confirmed: a node that sends and receives nothing takes up what has changed, and asks.
 
     Raises:
@@ -101,55 +100,15 @@ def pending(settings: Settings, within: float) -> Pending:
     async def errand(commands: Commands) -> None:
         done.append(await commands.look(within))
 
-    _log_quietly(settings)
-    asyncio.run(_run(settings, errand, sends=False))
+    _log_quietly(setup)
+    asyncio.run(_run(setup, errand, sends=False))
     if not done:
         raise GeorootError("it was told to stop")
     return done[0]
 
 
-def _log_quietly(settings: Settings) -> None:
-    log.configure(
-        "warning" if settings.log_level == "info" else settings.log_level, settings.log_format, settings.log_file
-    )
-
-
-def options_of(settings: Settings) -> Options:
-    """The settings as the engine takes them."""
-    return Options(
-        region=settings.region,
-        node=settings.node,
-        image=VERSION,
-        root=settings.root,
-        state=settings.state,
-        inbox=settings.inbox,
-        run_dir=settings.run_dir,
-        keys_dir=settings.keys_dir,
-        peers=tuple(
-            PeerOptions(peer.region, peer.host, peer.port, peer.compress, peer.bwlimit) for peer in settings.targets
-        ),
-        ssh_listen=settings.ssh_listen,
-        ssh_port=settings.ssh_port,
-        exclude=settings.patterns,
-        delay=settings.delay,
-        large_file=settings.large_file,
-        open_wait=settings.open_wait,
-        scan_interval=settings.scan_interval,
-        poll_interval=settings.poll_interval,
-        compare_interval=settings.compare_interval,
-        trash_keep=settings.trash_keep,
-        trash_max=settings.trash_max,
-        tombstone_keep=settings.tombstone_keep,
-        forget_after=settings.forget_after,
-        hold_deletions=settings.hold_deletions,
-        hold_changes=settings.hold_changes,
-        links_outside=settings.links == "all",
-        served_at=settings.served_at,
-        found_now=settings.found == "now",
-        found_join=settings.found == "join",
-        spares=settings.spares,
-        drain=settings.drain,
-    )
+def _log_quietly(setup: Setup) -> None:
+    log.configure("warning" if setup.log_level == "info" else setup.log_level, setup.log_format, setup.log_file)
 
 
 def _first(errors: BaseExceptionGroup[IndexDamaged]) -> IndexDamaged:
@@ -194,7 +153,7 @@ def _begun(path: Path) -> Index:
     return index
 
 
-async def _opened(settings: Settings, options: Options, root: WebRoot, metrics: Metrics) -> Index:
+async def _opened(setup: Setup, options: Options, root: WebRoot, metrics: Metrics) -> Index:
     """The same on a full disk too: when there is space again. Whoever asks meanwhile is told what it waits for."""
 
     async def opened() -> Index:
@@ -206,8 +165,8 @@ async def _opened(settings: Settings, options: Options, root: WebRoot, metrics: 
         raise
     except (Retryable, NeedsHelp):
         patience = Patience("the index")
-    said = Starting(options, settings.layout, root.free_bytes, patience, metrics.registry)
-    async with _web(settings, said, None):
+    said = Starting(options, setup.layout, root.free_bytes, patience, metrics.registry)
+    async with _web(setup, said, None):
         return await patience.through(opened)
 
 
@@ -231,16 +190,16 @@ class Reported:
         return self._reporter.status()
 
 
-async def _run(settings: Settings, errand: Errand | None = None, *, sends: bool = True, aside: str = "") -> int:
+async def _run(setup: Setup, errand: Errand | None = None, *, sends: bool = True, aside: str = "") -> int:
     """A node until it is told to stop, or until its errand is done; `aside`: the index that was set aside before."""
-    options = options_of(settings)
+    options = setup.options
     with contextlib.ExitStack() as held:
         root = held.enter_context(WebRoot(options.root, options.state, options.inbox))
         installed = keys.install(options.keys_dir, options.run_dir, [peer.region for peer in options.peers])
         env = identity.environment(options.run_dir)
         rsync = await tried(root.free_bytes() > TRIAL_BYTES, options.state, options.run_dir, env)
         metrics = Metrics()
-        index = await _opened(settings, options, root, metrics)
+        index = await _opened(setup, options, root, metrics)
         index.set_aside = index.set_aside or aside
         held.callback(index.close)
         name_of(index, options.node)
@@ -252,12 +211,12 @@ async def _run(settings: Settings, errand: Errand | None = None, *, sends: bool 
         links = Links(node, installed, env)
         sshd = _sshd(options, installed, env)
         await sshd.check()
-        reporter = Reporter(node, links, sshd, settings.layout)
+        reporter = Reporter(node, links, sshd, setup.layout)
         commands, told = Commands(node, links), asyncio.Event()
         # a session of sshd may outlive its sshd: without a listener nobody is let in
         hears = _listening(options, links) if sends else contextlib.nullcontext()
-        async with hears, _web(settings, Reported(reporter, metrics), commands):
-            tasks = _tasks(settings, node, links, sshd, reporter) if sends else _looking(node, links)
+        async with hears, _web(setup, Reported(reporter, metrics), commands):
+            tasks = _tasks(setup, node, links, sshd, reporter) if sends else _looking(node, links)
             if errand is not None:
                 tasks["errand"] = _done(errand(commands), told)
             code = await _until_told(tasks, node, links, reporter, told)
@@ -294,12 +253,12 @@ async def _listening(options: Options, links: Links) -> AsyncIterator[None]:
         await listener.close()
 
 
-def _web(settings: Settings, said: Reported | Starting, commands: Commands | None) -> AbstractAsyncContextManager[int]:
-    return serve(said, commands, listen=settings.http_listen, port=settings.http_port, run_dir=settings.run_dir)
+def _web(setup: Setup, said: Reported | Starting, commands: Commands | None) -> AbstractAsyncContextManager[int]:
+    return serve(said, commands, listen=setup.http_listen, port=setup.http_port, run_dir=setup.options.run_dir)
 
 
 def _tasks(
-    settings: Settings, node: Node, links: Links, sshd: Sshd, reporter: Reporter
+    setup: Setup, node: Node, links: Links, sshd: Sshd, reporter: Reporter
 ) -> dict[str, Coroutine[Any, Any, None]]:
     tasks: dict[str, Coroutine[Any, Any, None]] = {
         "root": node.rootwatch.run(),
@@ -312,8 +271,8 @@ def _tasks(
         **links.tasks(),
         "ageing": _ageing(node, links).run(),
     }
-    if settings.status_file:
-        tasks["status file"] = write_status(settings.status_file, settings.status_interval, reporter.status)
+    if setup.status_file:
+        tasks["status file"] = write_status(setup.status_file, setup.status_interval, reporter.status)
     return tasks
 
 

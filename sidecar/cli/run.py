@@ -8,15 +8,18 @@ from typing import cast
 
 import click
 
+from sidecar.cli import given
+
 
 @click.command
 def run() -> int:
     """Run the sidecar in the foreground until it is told to stop (SIGTERM, SIGINT)."""
+    setup = given.load()
     with _without("rich"):  # structlog loads it for tracebacks in colours: 3 MB that no log line of ours needs
         import structlog  # noqa: F401, PLC0415
-    from sidecar import config, daemon  # noqa: PLC0415 - the other commands need none of it
+    from sidecar import daemon  # noqa: PLC0415 - the other commands need none of it
 
-    return daemon.run(config.load())
+    return daemon.run(setup)
 
 
 @contextlib.contextmanager

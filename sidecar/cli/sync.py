@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from sidecar.cli import ask, exits
+from sidecar.cli import ask, exits, given
 from sidecar.cli.moment import Span
 from sidecar.cli.text import path_of, plain, say
 from sidecar.engine.orders import Pending, PendingOf, Sync, Synced
@@ -39,9 +39,9 @@ def _asked(run_dir: str, timeout: float) -> int:
 
 
 def _own(timeout: float) -> int:
-    from sidecar import config, daemon  # noqa: PLC0415 - the other commands need none of it
+    from sidecar import daemon  # noqa: PLC0415 - the other commands need none of it
 
-    synced, code = daemon.sync_once(config.load(), timeout)
+    synced, code = daemon.sync_once(given.load(), timeout)
     return _told(synced) or code if synced is not None else exits.UNSENT
 
 
@@ -50,9 +50,9 @@ def _asked_pending(run_dir: str) -> Pending:
 
 
 def _own_pending(timeout: float) -> Pending:
-    from sidecar import config, daemon  # noqa: PLC0415 - see above
+    from sidecar import daemon  # noqa: PLC0415 - see above
 
-    return daemon.pending(config.load(), timeout)
+    return daemon.pending(given.load(), timeout)
 
 
 def _told(synced: Synced) -> int:

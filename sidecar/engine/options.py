@@ -1,4 +1,5 @@
-"""The plain values that the daemon hands down: the engine knows no settings file and no environment."""
+"""The plain values that the daemon has and hands down: neither it nor the engine knows a settings file or the
+environment."""
 
 import dataclasses
 
@@ -48,3 +49,20 @@ class Options:
     found_join: bool
     spares: int
     drain: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Setup:
+    """What the daemon runs on: its node's options, and what it needs beside them."""
+
+    options: Options
+    layout: str
+    http_listen: str
+    http_port: int
+    log_level: str
+    log_format: str
+    log_file: str | None
+    status_file: str | None
+    status_interval: float
+    shown: dict[str, object]
+    """the settings as they hold, to be logged"""

@@ -33,7 +33,7 @@ class Volume:
         self.port = free_port()
         self.run_dir = base
         self.settings: Any = SimpleNamespace(
-            layout="beside", http_listen="127.0.0.1", http_port=self.port, run_dir=str(base)
+            layout="beside", http_listen="127.0.0.1", http_port=self.port, options=options(base)
         )
 
     def open(self, _state: str) -> Any:

@@ -27,13 +27,13 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def sidecar(capsys: pytest.CaptureFixture[str]) -> Iterator[Sidecar]:
+def sidecar(capfd: pytest.CaptureFixture[str]) -> Iterator[Sidecar]:
     """Runs a command line."""
 
     def ran(*arguments: str) -> Ran:
         code = commands.main(list(arguments))
-        said = capsys.readouterr()
+        said = capfd.readouterr()
         return Ran(code, said.out, said.err)
 
     yield ran
-    capsys.readouterr()
+    capfd.readouterr()
