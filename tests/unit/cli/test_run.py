@@ -19,7 +19,7 @@ from tests.unit.cli.conftest import Sidecar
 def test_it_runs_the_daemon_on_the_settings_and_ends_with_its_code(
     sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    settings = config.Settings(region="msk", peers={"ams": "ams:2222"}, exclude=("*.\udcff",))
+    settings = config.Settings(region="msk", peers={"ams": "ams:2222"}, exclude=("*.bak",))
     given: list[Setup] = []
 
     def run(what: Setup) -> int:
