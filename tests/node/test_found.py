@@ -180,7 +180,9 @@ def test_a_damaged_index_is_set_aside_and_built_anew(pair: Regions, how: str, cl
 
 def test_an_index_that_is_damaged_while_it_is_open_is_set_aside_and_built_anew(pair: Regions) -> None:
     msk, ams = filled(pair, 400)
-    mishaps.damage(ams.state, "pages")
+    ams.stop()  # so that its log has brought all there is
+    restarted(pair, ams)
+    mishaps.spoil(ams.state, "pages")
     for number in range(20):
         (msk.html / f"msk/page-{number * 20}").write_text("written since")
         (ams.html / f"ams/page-{number * 20}").write_text("written since")

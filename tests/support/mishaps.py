@@ -3,8 +3,9 @@
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -33,9 +34,14 @@ def lose_peers(state: Path) -> None:
 
 def seen(state: Path, region: str) -> int:
     """The highest seq that a node has heard of another."""
-    with closing(sqlite3.connect(f"file:{state}/index.db?mode=ro", uri=True)) as connection:
-        (seq,) = connection.execute("SELECT max(seq) FROM peers WHERE region = ?", (region,)).fetchone()
-        return int(seq or 0)
+    with tempfile.TemporaryDirectory() as copies:
+        # a node that runs lets nobody else in; a copy that a checkpoint tore is looked at anew by whoever waits
+        for name in INDEX:
+            shutil.copy(state / name, copies)
+        with closing(sqlite3.connect(Path(copies, "index.db"))) as connection, suppress(sqlite3.DatabaseError):
+            (seq,) = connection.execute("SELECT max(seq) FROM peers WHERE region = ?", (region,)).fetchone()
+            return int(seq or 0)
+    return 0
 
 
 def cut_power(state: Path, torn: Iterable[Path] = (), missing: Iterable[Path] = ()) -> None:
@@ -74,9 +80,13 @@ def believe(state: Path, html: Path, name: str) -> None:
 
 def damage(state: Path, how: str) -> None:
     """The file of the index is no index any more: `garbage`, `truncated`, `empty`, or a `page` of it is overwritten."""
+    _run(state, "PRAGMA wal_checkpoint(TRUNCATE)")
+    spoil(state, how)
+
+
+def spoil(state: Path, how: str) -> None:
+    """The same beneath a node that runs: what its log has still to bring is spared."""
     path = state / "index.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     size = path.stat().st_size
     match how:
         case "garbage":
