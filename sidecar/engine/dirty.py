@@ -19,7 +19,12 @@ class Dirty:
     paths: dict[RelPath, None] = dataclasses.field(default_factory=dict)
     later: dict[RelPath, float] = dataclasses.field(default_factory=dict)
     """when a path that was put off is due again (monotonic seconds)"""
+    written: set[RelPath] = dataclasses.field(default_factory=set)
+    """those of them that somebody had open for writing when they were looked at"""
     _wake: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+
+    def __contains__(self, path: RelPath) -> bool:
+        return path in self.paths or path in self.later
 
     def mark(self, *paths: RelPath) -> None:
         """Events named `paths`, or whoever wants them looked at: what each may lead to was named before it, so it goes
@@ -30,6 +35,7 @@ class Dirty:
     def _mark(self, paths: Iterable[RelPath]) -> None:
         for path in paths:
             self.later.pop(path, None)
+            self.written.discard(path)
             self.paths.pop(path, None)
             self.paths[path] = None
 
@@ -40,13 +46,18 @@ class Dirty:
 
     def put_off(self, path: RelPath, seconds: float) -> None:
         """`path` is looked at again after `seconds`, or at its next event; not later than was said before."""
-        due = time.monotonic() + seconds
+        self.put_off_until(path, time.monotonic() + seconds)
+
+    def put_off_until(self, path: RelPath, due: float) -> None:
+        """The same until `due` (monotonic seconds)."""
         if path not in self.paths:
             self.later[path] = min(due, self.later.get(path, due))
 
     def is_written(self, path: RelPath) -> None:
         """Somebody writes `path` just now."""
         self.put_off(path, LOOK_AGAIN)
+        if path in self.later:
+            self.written.add(path)
 
     def wake_due(self) -> None:
         """Mark what was put off and is due."""

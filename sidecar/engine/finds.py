@@ -144,8 +144,10 @@ class Finds:
         """The rest of it: returns when all is taken up."""
         while self._large:
             path = self._large.pop()
-            with suppress(Unreachable):  # so it is for the look that follows
-                await self._hashing.start(path)
+            hashing = self._hashing.start(path)
+            if hashing is not None:
+                with suppress(Unreachable):  # so it is for the look that follows
+                    await hashing
             self._absorb([path])
 
     async def _looked(self, path: RelPath) -> Stat | None:

@@ -1,6 +1,7 @@
 """Large files of the web root are hashed off the loop, before they are absorbed."""
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from sidecar.core.entry import Kind, Stat
@@ -16,8 +17,8 @@ LARGE: Final = 4 << 20
 
 
 class Hashing:
-    """Each hash is a task that ends with the path, to be absorbed now, or with None: it has to be looked at again; or
-    raises Unreachable."""
+    """Each hash is a task that ends with the path, to be absorbed now, or with None: it was written meanwhile, and has
+    to be looked at again; or raises Unreachable."""
 
     def __init__(self, root: WebRoot, index: Index, disk: RootDisk) -> None:
         self._root = root
@@ -33,8 +34,11 @@ class Hashing:
         row = self._index.get(path)
         return not ((row is not None and row.stat == stat) or self._disk.is_hashed(path, stat))
 
-    def start(self, path: RelPath) -> asyncio.Task[RelPath | None]:
-        """Begin to hash the file at `path`."""
+    def start(self, path: RelPath) -> asyncio.Task[RelPath | None] | None:
+        """Begin to hash the file at `path`; None: somebody has it open for writing."""
+        with suppress(Raced, Denied, Special):  # the hash meets it too, and says so
+            if self._root.is_open_for_writing(path):
+                return None
         task = asyncio.ensure_future(self._hash(path))
         self.tasks[task] = path
         task.add_done_callback(self._ended)
@@ -45,8 +49,6 @@ class Hashing:
 
     async def _hash(self, path: RelPath) -> RelPath | None:
         try:
-            if self._root.is_open_for_writing(path):
-                return None
             stat, digest = await asyncio.to_thread(self._root.hash, path)
         except Raced:
             return None

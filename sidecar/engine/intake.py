@@ -1,5 +1,6 @@
 """What was looked at goes into rows, in one transaction; what cannot go there waits, and is listed."""
 
+import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Final
 
@@ -56,6 +57,7 @@ class Intake:
         self.troubles: dict[RelPath, Trouble] = {}
         self.problem = ""
         """why nothing can be written to the index just now"""
+        self._again_at = 0.0
 
     def absorb(
         self,
@@ -63,14 +65,19 @@ class Intake:
         looked: Mapping[RelPath, Stat] | None = None,
         gone: Container[RelPath] = (),
     ) -> list[RelPath]:
-        """Look at these paths now, in one transaction; with `looked`, absorb what is as it was then. Returns the rest.
+        """Look at these paths now, in one transaction; with `looked`, absorb what is as it was then. Returns those that
+        were being changed, and are to be looked at again at once; what waits for anything else comes by itself.
 
-        `gone`: see `Absorber.absorb`.
+        Once the index could not be written, nothing is tried until `INDEX_AGAIN` later: all of it comes together then,
+        in the order that peers need. `gone`: see `Absorber.absorb`.
 
         Raises:
             Retryable, NeedsHelp: nothing can be written in the first scan; later, the paths wait instead.
             IndexDamaged.
         """
+        if time.monotonic() < self._again_at:
+            self.wait(paths, self.problem)
+            return []
         try:
             self._mend()
             with self._index.transaction(), self._root.looking():
@@ -80,22 +87,26 @@ class Intake:
                 raise
             self._rows_lost()
             self.wait(paths, str(error))
-            return paths
+            return []
         self.problem = ""
         for path in paths:
             if path not in troubles:
                 self.troubles.pop(path, None)
         for path, trouble in troubles.items():
             self.put_off(path, trouble)
-        return list(troubles)
+        return [path for path, trouble in troubles.items() if isinstance(trouble, InUse)]
 
     def wait(self, paths: Iterable[RelPath], problem: str) -> None:
         """The index, or the disk, does not let these be looked at."""
         if not self.problem:
             log.error("changes cannot be taken up", problem=problem)
         self.problem = problem
+        now = time.monotonic()
+        if now >= self._again_at:
+            self._again_at = now + INDEX_AGAIN
         for path in paths:
-            self._dirty.put_off(path, INDEX_AGAIN)
+            self._dirty.put_off_until(path, self._again_at)
+        self._dirty.wake()
 
     def put_off(self, path: RelPath, trouble: Trouble) -> None:
         """This path cannot be absorbed now."""
@@ -106,6 +117,7 @@ class Intake:
             log.warning("a path cannot be replicated", path=path, why=trouble.why, hint=trouble.hint)
         self.troubles[path] = trouble
         self._dirty.put_off(path, TROUBLE_AGAIN)
+        self._dirty.wake()
 
     def unreadable(self) -> list[tuple[RelPath, Unreachable]]:
         """The directories that cannot be listed, and the paths that cannot be read, each with why."""

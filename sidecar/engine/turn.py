@@ -16,12 +16,11 @@ SLICE: Final = 256
 
 @dataclasses.dataclass(slots=True)
 class Turn:
-    """What was marked, by what a look at it told; `hashing` are the large files, off the loop."""
+    """What was marked, by what a look at it told."""
 
     there: list[RelPath] = dataclasses.field(default_factory=list)
     links: dict[RelPath, Stat] = dataclasses.field(default_factory=dict)
     gone: list[RelPath] = dataclasses.field(default_factory=list)
-    hashing: list[asyncio.Task[RelPath | None]] = dataclasses.field(default_factory=list)
 
 
 def left_before(gone: Iterable[RelPath], links: Collection[RelPath]) -> frozenset[RelPath]:

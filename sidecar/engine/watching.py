@@ -9,10 +9,10 @@ from sidecar.core import observe, paths
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.links import Resolver
 from sidecar.core.observe import Change
-from sidecar.core.paths import ROOT, RelPath
+from sidecar.core.paths import RelPath
 from sidecar.core.ports import Unreachable
 from sidecar.engine.absorb import Absorber
-from sidecar.engine.dirty import Dirty
+from sidecar.engine.dirty import LOOK_AGAIN, Dirty
 from sidecar.engine.disk import RootDisk
 from sidecar.engine.events import Events
 from sidecar.engine.hashing import Hashing
@@ -118,6 +118,7 @@ class Watching:
         one queue, but a look tells what is there now, not what was there at the event. So what is there comes first.
         """
         turn = Turn()
+        self._dirty.wake_due()  # symlinks that wait for a hash, before what waits for them
         await self._sort(self._dirty.take(), turn)
         await self._absorb_slices(turn.there, await self._gone_before(turn))
         if turn.links or turn.gone:
@@ -127,7 +128,7 @@ class Watching:
         """What has gone of which no symlink needs be taken up before: none has changed until after that was seen."""
         if turn.links or not turn.gone or not turn.there:
             return frozenset()
-        gone, late = tuple(turn.gone), Turn(hashing=turn.hashing)
+        gone, late = tuple(turn.gone), Turn()
         await self._events.read_all()
         await self._sort(self._dirty.take(), late)
         turn.there += late.there
@@ -137,50 +138,55 @@ class Watching:
 
     async def _links_and_gone(self, turn: Turn) -> None:
         """Look at symlinks, absorb all that was made before that look, then the symlinks as they were then, then what
-        has gone. A symlink that has changed since comes again; for it wait what leads over it, and what has gone of
-        where it led or whose place it took.
+        has gone. A symlink that has changed since comes again, and one that leads to what is being hashed when that has
+        ended; for it wait what leads over it, and what has gone of where it led or whose place it took.
         """
         links, seen, late = list(turn.links), Turn(), Turn()
         for _ in range(LOOKS):
-            seen, late = Turn(hashing=turn.hashing), Turn(hashing=turn.hashing)
+            seen, late = Turn(), Turn()
             await self._sort(links, seen)
-            self._before(seen.links, turn)
+            self._look_before(seen.links)
             await self._events.read_all()
             await self._sort(self._dirty.take(), late)
             await self._absorb_slices(seen.there + late.there)
-            await self._hashed(turn.hashing)
-            turn.hashing.clear()
             turn.gone += seen.gone
             self._dirty.mark(*late.gone)
             if not late.links:
                 break
             links = list({**seen.links, **late.links})
+        leads = {path: self._leads(path, stat) for path, stat in seen.links.items()}
+        is_hashed = on_one_way(self._hashing.tasks.values())
+        is_held = on_one_way(path for path in leads if any(map(is_hashed, leads[path])))
         is_late = on_one_way(late.links)
-        leads = {path: self._resolver.targets(path, stat.target) or [] for path, stat in seen.links.items()}
-        ready = {path: stat for path, stat in seen.links.items() if not any(map(is_late, (path, *leads[path])))}
-        later = [*late.links, *(seen.links.keys() - ready.keys()), *await self._absorb_links(ready)]
-        waits = on_one_way(over for link in later for over in (link, *self._resolver.leads_over(link)))
-        self._dirty.mark(*later, *(path for path in turn.gone if waits(path)))
+        held = [path for path in leads if any(map(is_held, (path, *leads[path])))]
+        late_too = [path for path in leads if any(map(is_late, (path, *leads[path]))) and path not in held]
+        ready = {path: seen.links[path] for path in leads if path not in {*held, *late_too}}
+        again = [*late.links, *late_too, *await self._absorb_links(ready)]
+        waits, waits_longer = self._waits(again), self._waits(held)
+        self._dirty.mark(*again, *filter(waits, turn.gone))
+        for path in (*held, *filter(waits_longer, turn.gone)):
+            self._dirty.put_off(path, 0.0)
         await self._absorb_gone(list(dict.fromkeys(turn.gone)))
 
-    def _before(self, links: Mapping[RelPath, Stat], turn: Turn) -> None:
-        """What lies where these symlinks lead and is not in the index yet comes before them: what is being hashed since
-        an earlier turn, and what was put off as open. Its close may have been going on when that was seen, for the
-        kernel tells of one before it ends; before a symlink that was made after it, it has ended.
+    def _waits(self, links: Iterable[RelPath]) -> Callable[[RelPath], bool]:
+        """Tells of what has gone whether it has to wait for these symlinks."""
+        return on_one_way(over for link in links for over in (link, *self._resolver.leads_over(link)))
+
+    def _leads(self, link: RelPath, stat: Stat) -> list[RelPath]:
+        return self._resolver.targets(link, stat.target) or []
+
+    def _look_before(self, links: Mapping[RelPath, Stat]) -> None:
+        """What lies where these symlinks lead and was put off as open is looked at before them: its close may have been
+        going on, for the kernel tells of one before it ends. Before a symlink that was made after it, it has ended.
         """
-        leads = {over for link, stat in links.items() for over in self._resolver.targets(link, stat.target) or []}
-
-        def is_led_to(path: RelPath) -> bool:
-            return path in leads or any(above in leads for above in (ROOT, *paths.ancestors(path)))
-
-        self._dirty.mark(*filter(is_led_to, self._dirty.later))
-        going_on = self._hashing.tasks.items()
-        turn.hashing += [task for task, path in going_on if is_led_to(path) and task not in turn.hashing]
+        leads = {over for link, stat in links.items() for over in self._leads(link, stat)}
+        written = self._dirty.written if leads else ()
+        self._dirty.mark(*(p for p in written if p in leads or any(above in leads for above in paths.ancestors(p))))
 
     async def _absorb_gone(self, paths: list[RelPath]) -> None:
         """What has gone; of a directory first what is still known in it, or all of that would go in one transaction."""
         for start in range(0, len(paths), SLICE):
-            there = [path for path in paths[start : start + SLICE] if path not in self._dirty.paths]
+            there = [path for path in paths[start : start + SLICE] if path not in self._dirty]
             gone = self._still_gone(there)
             for path in filter(self._was_directory, gone):
                 async for beneath in deepest_first(self._index, path):
@@ -224,9 +230,7 @@ class Watching:
         elif stat is None or (stat.kind is Kind.FILE and self._says(path, stat)):
             self._absorber.unchanged += 1  # mostly it was done here for a peer
         elif self._hashing.needed(path, stat):
-            task = self._hashing.start(path)
-            task.add_done_callback(functools.partial(self._hash_ended, path))
-            turn.hashing.append(task)
+            self._hash(path)
         else:
             turn.there.append(path)
 
@@ -234,13 +238,20 @@ class Watching:
         """Does the row say so already?"""
         return path not in self._intake.troubles and observe.compare(self._index.get(path), stat) is Change.NONE
 
+    def _hash(self, path: RelPath) -> None:
+        task = self._hashing.start(path)
+        if task is None:
+            self._dirty.is_written(path)
+        else:
+            task.add_done_callback(functools.partial(self._hash_ended, path))
+
     def _hash_ended(self, path: RelPath, task: asyncio.Task[RelPath | None]) -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Unreachable):
             self._intake.put_off(path, error)
         elif not task.cancelled() and error is None:
             if task.result() is None:
-                self._dirty.is_written(path)
+                self._dirty.put_off(path, LOOK_AGAIN)  # nothing waits for what is written all the time
             else:
                 self._dirty.mark(path)
         self._dirty.wake()
@@ -250,12 +261,6 @@ class Watching:
             self._intake.absorb(paths[start : start + SLICE], gone=gone)
             self._absorbed()
             await asyncio.sleep(0)
-
-    async def _hashed(self, hashing: list[asyncio.Task[RelPath | None]]) -> None:
-        """What is large is absorbed before what may lead to it."""
-        if hashing:
-            done = await asyncio.gather(*hashing, return_exceptions=True)
-            await self._absorb_slices([path for path in done if isinstance(path, bytes)])
 
     def _still_gone(self, looked: Iterable[RelPath]) -> list[RelPath]:
         """Those that have not come back since they were looked at; the others come again, in their order."""

@@ -5,10 +5,12 @@ import os
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from sidecar.core import paths
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath
@@ -17,6 +19,7 @@ from sidecar.engine.node import Node
 from sidecar.engine.turn import Turn, on_one_way
 from sidecar.fs.events import Reason
 from sidecar.fs.root import WebRoot
+from sidecar.index.faults import IndexFull
 from sidecar.index.store import Index
 from sidecar.metrics import Metrics
 from tests.unit.engine.conftest import options
@@ -229,20 +232,111 @@ async def test_current_does_not_lead_to_a_large_file_that_is_being_hashed(
     (author.html / "other").write_bytes(bytes(LARGE))
     going_on, hashed = threading.Event(), WebRoot.hash
 
-    def slowly(root: WebRoot, path: RelPath) -> tuple[Stat, bytes]:
-        going_on.wait(10)
-        return hashed(root, path)
+    def slowly(root: WebRoot, path: RelPath, *refuse: Callable[[bool | None], None]) -> tuple[Stat, bytes]:
+        if not refuse:  # off the loop
+            going_on.wait(10)
+        return hashed(root, path, *refuse)
 
     monkeypatch.setattr(WebRoot, "hash", slowly)
+    author.release(0)
     await turn(node)
-    assert set() == shown(node)
+    assert {"releases/0/page", "releases/0"} == shown(node)
     lead_current_to(author, 1)
-    led = asyncio.ensure_future(turn(node))
-    await asyncio.sleep(0.05)
-    assert set() == shown(node)
+    (author.html / "note").write_text("x")
+    await turn(node)
+    assert {"note", "releases/0/page", "releases/0"} == shown(node)
+    author.remove(0)  # what `current` led to waits with it
+    for _ in range(2):
+        await turn(node)
+        assert {"note", "releases/0/page", "releases/0"} == shown(node)
     going_on.set()
-    await led
-    assert {"releases/1/film", "releases/1"} <= shown(node)
+    await asyncio.wait(node.watching._hashing.tasks)
+    await turn(node)
+    await turn(node)
+    assert {"note", "other", "releases/1/film", "releases/1"} == shown(node)
+
+
+async def test_a_symlink_to_the_web_root_waits_for_no_hash(
+    node: Node, author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on = threading.Event()
+    monkeypatch.setattr(WebRoot, "hash", lambda *_: going_on.wait(10))
+    (author.html / "film").write_bytes(bytes(LARGE))
+    os.symlink(".", author.html / "current")
+    await turn(node)
+    assert {"."} == shown(node)
+    going_on.set()
+
+
+async def test_a_symlink_does_not_wait_for_a_large_file_that_is_written_all_the_time(
+    node: Node, author: Author
+) -> None:
+    release = author.html / "releases" / "1"
+    release.mkdir(parents=True)
+    with (release / "log").open("wb") as file:
+        file.write(bytes(LARGE))
+        file.flush()
+        lead_current_to(author, 1)
+        node.dirty.mark(RelPath(b"releases/1/log"))
+        await turn(node)
+        assert {"releases/1"} == shown(node)
+
+
+async def turns_in_a_second(node: Node, monkeypatch: pytest.MonkeyPatch) -> int:
+    count, one = 0, node.watching._turn
+
+    async def counted() -> None:
+        nonlocal count
+        count += 1
+        await one()
+
+    monkeypatch.setattr(node.watching, "_turn", counted)
+    await node.events.read_all()
+    running = asyncio.ensure_future(node.watching.run())
+    await asyncio.sleep(1)
+    running.cancel()
+    return count
+
+
+async def test_a_symlink_whose_path_is_too_long_is_looked_at_now_and_then(
+    node: Node, author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "MAX_PATH", 30)
+    os.symlink("x", author.html / ("l" * 40))
+    os.symlink("x", author.html / "short")
+    assert await turns_in_a_second(node, monkeypatch) < 10
+    assert node.index.get(RelPath(b"short")) is not None
+
+
+async def test_a_symlink_waits_like_all_else_while_the_index_is_full(
+    node: Node, author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author.release(1)
+    await turn(node)
+    author.release(2)
+    author.remove(1)
+    full, lost = True, 0
+    begin = node.index.transaction
+
+    def transaction() -> AbstractContextManager[None]:
+        nonlocal lost
+        if full:
+            lost += 1
+            raise IndexFull("no space")
+        return begin()
+
+    monkeypatch.setattr(Index, "transaction", lambda _: transaction())
+    assert await turns_in_a_second(node, monkeypatch) < 10
+    assert 1 == lost
+    assert {"releases/1/page", "releases/1"} == shown(node)
+    full = False
+    (author.html / "note").write_text("x")  # what comes meanwhile comes with the rest
+    await turn(node)
+    assert {"releases/1/page", "releases/1"} == shown(node)
+    node.intake._again_at = 0.0
+    node.dirty.mark(*node.dirty.later)
+    await turn(node)
+    assert {"note", "releases/2/page", "releases/2"} == shown(node)
 
 
 async def absorbed(node: Node) -> list[list[bytes]]:
