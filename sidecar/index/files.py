@@ -86,7 +86,12 @@ def _move(connection: sqlite3.Connection, how: str) -> int:
     if moved > 1:
         # the first write after the last page was moved begins the log anew, cuts it to the limit, and syncs its header:
         # better here than in the loop
-        connection.execute("UPDATE node SET checkpoints = checkpoints + 1")
+        try:
+            connection.execute("UPDATE node SET checkpoints = checkpoints + 1")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            # the loop has left no gap for as long as we wait: so it does that itself
     return int(moved)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.core.paths import RelPath
-from sidecar.index import files
+from sidecar.index import database, files
 from sidecar.index.store import Index
 from tests.unit.index.conformance import row
 from tests.unit.index.conftest import Opener
@@ -144,11 +144,14 @@ def test_the_log_stays_bounded_though_the_loop_writes_during_every_checkpoint(
 
 
 def test_the_loop_and_checkpoints_go_on_side_by_side(index: Index, path: Path) -> None:
-    done = threading.Event()
+    done, failed = threading.Event(), list[BaseException]()
 
     def checkpoints() -> None:
-        for _ in range(10):
-            files.checkpoint(path, 64 * 1024)
+        try:
+            for _ in range(10):
+                files.checkpoint(path, 64 * 1024)
+        except BaseException as error:  # noqa: BLE001 - asserted below
+            failed.append(error)
         done.set()
 
     thread = threading.Thread(target=checkpoints)
@@ -157,8 +160,21 @@ def test_the_loop_and_checkpoints_go_on_side_by_side(index: Index, path: Path) -
     while not done.is_set():
         written = index.put(row(b"d/%d" % (written % 500), ino=written)).seq
     thread.join()
+    assert [] == failed
     index.check()
     assert written == index.max_seq() == index.since(written - 1, 9)[0].seq
+
+
+def test_a_checkpoint_does_without_its_own_write_where_the_loop_leaves_no_gap(
+    index: Index, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_WAIT", 0.05)
+    for number in range(100):
+        index.put(row(b"%d" % number))
+    moved: list[int] = []
+    with index.transaction():
+        in_a_thread(lambda: moved.append(files.checkpoint(path)))
+    assert moved[0] > 1
 
 
 def in_a_thread(work: Callable[[], object]) -> None:
