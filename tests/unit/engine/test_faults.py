@@ -144,6 +144,7 @@ def test_what_a_kill_interrupted_waits_for_space_at_the_start(
 def test_changes_wait_until_what_failed_before_can_be_finished(
     start: Starter, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
+    monkeypatch.setattr("sidecar.engine.intake.INDEX_AGAIN", 0.0)
     node = start()
     Path(node.root.path, "page").write_text("mine")
     node.landing.unfinished = True
