@@ -1,6 +1,7 @@
 """What goes to a peer: a path that it needs, as it is planned, and the batch in which it goes."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Final
 
 from sidecar.core.entry import Kind
@@ -12,8 +13,7 @@ NOTHING: Final = 0
 PRIVATE_AFTER: Final = 2
 """A file that came back torn this often goes from a private copy: its writer never rests long enough."""
 ALONE_AFTER: Final = 5
-"""So does one that did not arrive this often because the rsync of its batch failed: one file may be the reason, and all
-of a batch that go one by one take minutes."""
+"""A file at which the rsync of its batch failed this often goes in a batch of its own: it may be the reason."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -34,7 +34,7 @@ class Item:
     tries: int = 0
     """how often it came back torn"""
     failures: int = 0
-    """how often it did not arrive because the rsync of its batch failed"""
+    """how often it did not arrive because the rsync of its batch failed; below `ALONE_AFTER` for what came after it"""
     not_before: float = 0.0
     """monotonic seconds; put off until then"""
     busy: bool = False
@@ -43,7 +43,12 @@ class Item:
     @property
     def private(self) -> bool:
         """Does its content come from a copy outside the web root, in a batch of its own?"""
-        return bool(self.want) or self.tries >= PRIVATE_AFTER or self.failures >= ALONE_AFTER
+        return bool(self.want) or self.tries >= PRIVATE_AFTER
+
+    @property
+    def alone(self) -> bool:
+        """Does it go in a batch of its own, whatever its size?"""
+        return self.private or self.failures >= ALONE_AFTER
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,3 +66,16 @@ class Plan:
     lane: Lane
     number: int
     planned: tuple[Planned, ...]
+
+
+def keep_together(failed: Iterable[Item]) -> None:
+    """Of what one failed rsync has not brought, only the file at which it failed may go alone, the first in rsync's
+    order: a thousand that go one by one take minutes, and the reason may be none of them."""
+    for item in sorted(failed, key=_rsync_order)[1:]:
+        item.failures = min(item.failures, ALONE_AFTER - 1)
+
+
+def _rsync_order(item: Item) -> list[tuple[bool, bytes]]:
+    """The files of a directory before what lies deeper (rsync's flist.c, f_name_cmp)."""
+    *above, name = item.path.split(b"/")
+    return [*((True, part) for part in above), (False, name)]

@@ -35,13 +35,13 @@ def next_small(box: Outbox, resolver: Resolver, now: float, limit: int, limit_by
 
 
 def next_alone(box: Outbox, now: float, busy: Container[Lane] = ()) -> Plan | None:
-    """The next file that travels alone: a large one, or one from a private copy; its directories are settled, and its
-    lane is not `busy` with another such file."""
+    """The next file that travels alone: a large one, one from a private copy, or one at which rsync fails;
+    its directories are settled, and its lane is not `busy` with another such file."""
     if not box.loaded:
         return None
     for item in list(box.live.values()):
         large = box.is_large(item)
-        if not (large or item.private) or item.not_before > now or item.path in box.large_ahead:
+        if not (large or item.alone) or item.not_before > now or item.path in box.large_ahead:
             continue
         lane = Lane.LARGE if large else Lane.SMALL
         dead = box.graves.beneath(item.path) if box.over_graves(item) else []
@@ -131,7 +131,7 @@ class _Chooser:
                 self._room += self._chosen.pop(dead, None) is not None
 
     def _alone(self, item: Item) -> bool:
-        return self._box.is_large(item) or item.private
+        return self._box.is_large(item) or item.alone
 
     def _directories_first(self, path: RelPath) -> bool:
         for above in self._box.unsettled_above(path):

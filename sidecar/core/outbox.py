@@ -9,7 +9,7 @@ from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Row
 from sidecar.core.frames import SETTLED, Answer, Lane, Outcome
 from sidecar.core.graves import Graves
-from sidecar.core.item import Item, Plan, Planned
+from sidecar.core.item import Item, Plan, Planned, keep_together
 from sidecar.core.paths import RelPath
 from sidecar.core.rounds import ROUND_OF, Round, Rounds
 from sidecar.core.shrink import shrink
@@ -18,10 +18,12 @@ BUSY_RETRY: Final = 0.5
 """Seconds until the peer is asked again about what a local writer there had open."""
 TORN_RETRY: Final = 0.01
 """Seconds until a torn file is sent again, doubled each time."""
+FAILED_RETRY: Final = 0.5
+"""Seconds until what a failed rsync did not bring is sent again, doubled each time: what ails it may last some."""
 TROUBLE_RETRY: Final = 10.0
 """The same for what it could not do, and said why: no space, another owner."""
 MOST_DOUBLINGS: Final = 10
-"""Of the wait of a torn file: then it is as long as that for trouble."""
+"""Of such a wait: then it is as long as that for trouble."""
 
 NOT_HERE: Final = "not here yet"
 """why something that was to go is asked for again later"""
@@ -266,11 +268,11 @@ class Outbox:
                 continue  # a newer version is under way
             if answer.outcome in SETTLED:
                 self._done(item.path)
-            elif (item.path in self.seqs or item.want or answer.hash) and self._again(item, answer, now):
+            elif (item.path in self.seqs or item.want or answer.hash) and self._again(item, answer, now, carried):
                 # even if the peer has sent us this version meanwhile: it lacks the bytes of a losing head
                 torn.append(item)
-                if not carried:
-                    item.tries, item.failures = item.tries - 1, item.failures + 1
+        if not carried:
+            keep_together(torn)
         return torn
 
     def gone(self, path: RelPath) -> None:
@@ -293,7 +295,7 @@ class Outbox:
         elif lane is Lane.SMALL and self.ahead.get(item.path, (0,))[0] == number:
             del self.ahead[item.path]
 
-    def _again(self, item: Item, answer: Answer, now: float) -> bool:
+    def _again(self, item: Item, answer: Answer, now: float, carried: bool) -> bool:
         """It goes once more; did what came arrive torn? So did a losing head's bytes if they are wanted again: what was
         read where they lay was being written."""
         is_torn = answer.outcome is Outcome.TORN or (answer.outcome is Outcome.WANT and item.want == answer.hash != b"")
@@ -312,10 +314,12 @@ class Outbox:
                 item.not_before, item.stage = now + TROUBLE_RETRY, False  # its round waits
             case _:
                 pass
-        if is_torn:
+        if is_torn and carried:
             item.tries += 1
-            doublings = min(item.tries + item.failures, MOST_DOUBLINGS)
-            item.not_before = now + min(TROUBLE_RETRY, TORN_RETRY * 2.0**doublings)
+            item.not_before = now + _doubled(TORN_RETRY, item.tries)
+        elif is_torn:
+            item.not_before = now + _doubled(FAILED_RETRY, item.failures)
+            item.failures += 1
         self.live[item.path] = item
         if item.path not in self.seqs:
             self.seqs[item.path] = item.seq
@@ -326,3 +330,7 @@ class Outbox:
     def unsettled_above(self, path: RelPath) -> list[RelPath]:
         """The directories above `path` that the peer may lack."""
         return [above for above in paths.ancestors(path) if above in self.seqs]
+
+
+def _doubled(wait: float, doublings: int) -> float:
+    return min(TROUBLE_RETRY, wait * 2.0 ** min(doublings, MOST_DOUBLINGS))

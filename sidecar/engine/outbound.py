@@ -84,6 +84,7 @@ class Outbound:
         self._agreed = agreed
         self._stale = stale
         self._sending: Sending | None = None
+        self._closed = False
         self.cursor = -1
         """when there is no `box`: the seq up to which the peer had confirmed everything, -1: it said nothing yet"""
         self.remembered = -1
@@ -135,6 +136,8 @@ class Outbound:
         self._say(self._me.hello())
         async with asyncio.timeout(SILENCE):
             raw = await self._channel.read()
+        if self._closed:  # its hello was under way
+            raise Retryable(f"the link to {self._region} was cut")
         self.peer = self._me.greeted(decode(raw) if raw is not None else None, self._region)
         self._me.check_rollback(self.peer)
         if self.peer.inflates:
@@ -174,7 +177,8 @@ class Outbound:
         return self.peer.joins or self.remembered >= self.box.cursor
 
     def close(self, reason: str) -> None:
-        """Say bye and cut the link; nothing more is sent over it."""
+        """Say bye and cut the link; nothing more is sent over it, nor is anything begun if the hello is yet to come."""
+        self._closed = True
         if self._sending is not None:
             self._sending.stop()
         self._say(Bye(reason))

@@ -109,12 +109,15 @@ class Sending:
         return flown
 
     def check_answered(self, now: float) -> None:
-        """Raises Retryable: the peer lives, and has not answered a batch for longer than any work on it takes."""
+        """Raises Retryable: the peer lives, and has not answered a batch, or was not sent it, for longer than any work
+        on it takes."""
         late = self._unanswered.late(now)
-        if late is not None:
-            lane, number, seconds = late
-            what = f"batch {number} of the lane {lane.name.lower()}"
-            raise Retryable(f"{self._region} lives and has not answered {what} for {seconds:.0f} s")
+        if late is None:
+            return
+        what = f"batch {late.number} of the lane {late.lane.name.lower()}"
+        if late.is_said:
+            raise Retryable(f"{self._region} lives and has not answered {what} for {late.seconds:.0f} s")
+        raise Retryable(f"{what} for {self._region} could not be made ready in {late.seconds:.0f} s: look at the disk")
 
     def stop(self) -> None:
         """Nothing more goes."""
@@ -128,21 +131,23 @@ class Sending:
                 if self._delay:
                     await asyncio.sleep(self._delay)
                 self._wake.clear()
-                await self._send_all()
+                looked = await self._send_all()
                 self._end_of_offers()
-                self._wake_when_due()
+                self._wake_when_due(looked)
         finally:
             for task in self._tasks:
                 task.cancel()
 
-    async def _send_all(self) -> None:
-        sent = True
+    async def _send_all(self) -> float:
+        """Returns when it looked last, in monotonic seconds."""
+        now, sent = time.monotonic(), True
         while sent and not self._stopped:
-            sent = self._send_one()
+            now = time.monotonic()
+            sent = self._send_one(now)
             await asyncio.sleep(0)
+        return now
 
-    def _send_one(self) -> bool:
-        now = time.monotonic()
+    def _send_one(self, now: float) -> bool:
         sent = self._send_offers(now)
         plan = order.next_alone(self.box, now, self._alone)
         if plan is not None:
@@ -185,7 +190,7 @@ class Sending:
 
     async def _send_alone(self, plan: Plan) -> None:
         """A large file, or bytes that come from a private copy."""
-        self._unanswered.said(plan, time.monotonic())
+        self._unanswered.begun(plan, time.monotonic())
         try:
             await self._send_load(plan)
         finally:
@@ -227,7 +232,8 @@ class Sending:
         self._unanswered.carried(plan, time.monotonic(), ended=False)
         status = await sending
         self._unanswered.carried(plan, time.monotonic(), ended=True)
-        if verdict(status, delta=False) not in (Verdict.SENT, Verdict.LOOK):
+        failed = verdict(status, delta=False) not in (Verdict.SENT, Verdict.LOOK)
+        if failed and self.box.flight(plan.lane, plan.number):
             self._failed.add((plan.lane, plan.number))
         self._say(Sent(plan.lane, plan.number, status))
 
@@ -251,12 +257,11 @@ class Sending:
             self._said_end = True
             self._say(OffersEnd(self.box.cursor))
 
-    def _wake_when_due(self) -> None:
-        # what was due before and could not go waits for an answer, or a spare, which wake this too
-        now = time.monotonic()
-        due = [at for at in (self.box.next_due(now), self._offers_due) if at and at > now]
+    def _wake_when_due(self, looked: float) -> None:
+        # what was due at the last look and could not go waits for an answer, or a spare, which wake this too
+        due = [at for at in (self.box.next_due(looked), self._offers_due) if at and at > looked]
         if due:
-            wait = max(0.001, min(due) - now)
+            wait = max(0.001, min(due) - time.monotonic())
             asyncio.get_running_loop().call_later(wait, self._wake.set)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -38,7 +38,7 @@ class IndexUnread(Retryable):
 
 
 class IndexBusy(Retryable):
-    """Another process has been writing the index for longer than we wait: the transaction was rolled back."""
+    """Another program has had the index open, if only to read, for longer than we wait: the transaction was undone."""
 
 
 def translated(error: sqlite3.Error | UnicodeDecodeError) -> GeorootError:
@@ -53,7 +53,7 @@ def translated(error: sqlite3.Error | UnicodeDecodeError) -> GeorootError:
     if extended in _UNWRITTEN or code == sqlite3.SQLITE_IOERR:
         return _of_the_disk(error, is_written=extended in _UNWRITTEN)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return IndexBusy("another process is writing the index")
+        return IndexBusy("another program has the index open: end it")
     if code in _REFUSED:
         return EnvironmentFault(
             "state", f"the index cannot be opened or written: {error}", "check the owner and mode of it"

@@ -460,8 +460,8 @@ def symlinks_do_not_wait_for_their_targets(broken: pytest.MonkeyPatch) -> None:
 def what_is_busy_is_waited_for(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 3: a symlink waits for a file that a writer at the peer has open."""
 
-    def again(box: Outbox, item: Item, answer: Answer, now: float) -> bool:
-        torn = real(box, item, answer, now)
+    def again(box: Outbox, item: Item, answer: Answer, now: float, carried: bool) -> bool:
+        torn = real(box, item, answer, now, carried)
         item.busy = False
         return torn
 
@@ -472,9 +472,9 @@ def what_is_busy_is_waited_for(broken: pytest.MonkeyPatch) -> None:
 def what_is_busy_holds_up_its_round(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 3: symlinks and deletions are not offered while a writer at the peer has an offered file open."""
 
-    def again(box: Outbox, item: Item, answer: Answer, now: float) -> bool:
+    def again(box: Outbox, item: Item, answer: Answer, now: float, carried: bool) -> bool:
         turn = box.rounds.of(item.path)
-        torn = real(box, item, answer, now)
+        torn = real(box, item, answer, now, carried)
         if turn is not None:
             box.rounds.mark(item.path, turn)
         return torn
@@ -486,8 +486,8 @@ def what_is_busy_holds_up_its_round(broken: pytest.MonkeyPatch) -> None:
 def what_does_not_fit_is_not_waited_for(broken: pytest.MonkeyPatch) -> None:
     """Order, rule 3: a symlink, or a round, goes though the peer's disk had no room for what it leads to."""
 
-    def again(box: Outbox, item: Item, answer: Answer, now: float) -> bool:
-        torn = real(box, item, answer, now)
+    def again(box: Outbox, item: Item, answer: Answer, now: float, carried: bool) -> bool:
+        torn = real(box, item, answer, now, carried)
         if answer.outcome is Outcome.FULL:
             item.busy = True
             box.rounds.unmark(item.path)

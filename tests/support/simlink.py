@@ -51,6 +51,10 @@ PAGE: Final = 3
 LINGER: Final = 1.0
 NO_SPACE: Final = 11
 """How rsync ends when a file does not fit at the receiver."""
+ENDS: Final = -1.0
+"""The fault of a file at which rsync fails: it brings neither that nor what comes after it."""
+FAILED: Final = 12
+"""How rsync ends then."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -96,6 +100,7 @@ class Sender:
         self.box = Outbox(cursor, LARGE)
         self.out = Channel()
         self.carrying: list[Carrying] = []
+        self._failed: set[tuple[Lane, int]] = set()
         self.content_sent = 0
         self.way = Way(box=self.box)
         self._other_way = other_way
@@ -258,7 +263,7 @@ class Sender:
         return row.version
 
     def carry(self, receiver: SimNode, fault: float) -> bool:
-        """One rsync copies one file, or ends; a `fault` below 1 tears it (0.5) or loses it (0)."""
+        """One rsync copies one file, or ends; a `fault` below 1 tears it (0.5), loses it (0) or is `ENDS`."""
         if not self.carrying:
             return False
         rsync = self.carrying[0]
@@ -266,6 +271,8 @@ class Sender:
             del self.carrying[0]
             if self._alone.get(rsync.lane) is not None and self._alone[rsync.lane].number == rsync.number:
                 del self._alone[rsync.lane]
+            if rsync.status and self.box.flight(rsync.lane, rsync.number):
+                self._failed.add((rsync.lane, rsync.number))
             self.out.say(Sent(rsync.lane, rsync.number, rsync.status))
             return True
         path, content, name = rsync.files.pop(0)
@@ -274,6 +281,8 @@ class Sender:
             content = inode.content
         if content is not None and not receiver.disk.fits(Kind.FILE, content):
             rsync.status, rsync.files = NO_SPACE, []
+        elif fault == ENDS:
+            rsync.status, rsync.files = FAILED, []
         elif content is not None and fault > 0:
             self.content_sent += 1
             torn = content[: len(content) // 2] if fault < 1 else content
@@ -295,7 +304,10 @@ class Sender:
                 stale.append((item.path, item.seq))
         if stale:
             self._node.is_stale(self._peer, stale)
-        torn = self.box.answered(frame.lane, frame.number, frame.rest, frame.answers, self._seconds())
+        carried = (frame.lane, frame.number) not in self._failed
+        self._failed.discard((frame.lane, frame.number))
+        now = self._seconds()
+        torn = self.box.answered(frame.lane, frame.number, frame.rest, frame.answers, now, carried=carried)
         self._node.dirty.update(dict.fromkeys(item.path for item in torn))
 
 
@@ -324,7 +336,7 @@ class Link:
         self._compared_rows = (0, 0)
         self._compared_since = 0.0
         self.fault = 1.0
-        """what happens to the next file that is carried: 1 nothing, 0.5 torn, 0 lost"""
+        """what happens to the next file that is carried: 1 nothing, 0.5 torn, 0 lost, `ENDS` its rsync fails"""
 
     def connect(self) -> None:
         """Open it, if it is down: each says who it is, the receiver what it settled."""

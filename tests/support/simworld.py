@@ -21,7 +21,7 @@ from tests.support.simcheck import check, difference
 from tests.support.simcompare import INTERVAL
 from tests.support.simfaults import FAULTS, Faults
 from tests.support.simholds import UNLIMITED, Limits
-from tests.support.simlink import Link
+from tests.support.simlink import ENDS, Link
 from tests.support.simnode import EPOCH_NS, MODES, SimNode, Wrong
 from tests.support.simwriters import POOL, Facts
 
@@ -261,7 +261,8 @@ class World:
             case "sever":
                 self._sever(link)
             case "tear":
-                link.fault = chance.choice((0.0, 0.5))
+                fault = chance.choice((0.0, 0.5))
+                link.fault = ENDS if chance.random() < 0.25 else fault
             case "move":
                 for _ in range(chance.randrange(1, 6)):
                     link.step(chance.randrange(5), chance)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sidecar.core.entry import Head, Kind
 from sidecar.core.frames import Answer, Lane, Outcome
 from sidecar.core.item import ALONE_AFTER, PRIVATE_AFTER
-from sidecar.core.outbox import BUSY_RETRY, TORN_RETRY, TROUBLE_RETRY, Outbox
+from sidecar.core.outbox import BUSY_RETRY, FAILED_RETRY, TORN_RETRY, TROUBLE_RETRY, Outbox
 from sidecar.core.paths import beneath
 from sidecar.core.rounds import Round
 from tests.unit.core import facts
@@ -543,18 +543,46 @@ def test_what_did_not_arrive_because_its_rsync_failed_goes_together_again_a_litt
         assert due is not None
         waits.append(due - now)
         now = due
-    assert [TORN_RETRY * 2.0**n for n in range(1, ALONE_AFTER)] == pytest.approx(waits)
+    assert [FAILED_RETRY * 2.0**n for n in range(ALONE_AFTER - 1)] == pytest.approx(waits)
 
 
-def test_what_never_arrives_goes_alone_for_one_file_of_its_batch_may_be_the_reason() -> None:
+def test_a_fault_of_rsync_that_lasts_some_seconds_makes_nothing_go_alone() -> None:
+    """Five failures came within a third of a second: all of the batch went one by one from copies, for minutes."""
     sender = Sender()
     for name in "abc":
         sender.file(name)
+    now, number = 1000.0, 0
+    while now < 1007.0:
+        assert ["a", "b", "c"] == sender.small(now=now)
+        number += 1
+        sender.box.answered(Lane.SMALL, number, Outcome.TORN, (), now, carried=False)
+        now = sender.box.next_due() or 0.0
+    assert ["a", "b", "c"] == sender.small(now=now)
+
+
+def test_of_what_never_arrives_only_the_file_at_which_rsync_fails_goes_alone_not_from_a_copy() -> None:
+    """What lies higher is carried first."""
+    sender = Sender()
+    for name in ("a/a", "b", "c"):
+        sender.file(name)
     for number in range(1, ALONE_AFTER + 1):
-        assert ["a", "b", "c"] == sender.small(now=number * 100.0)
+        assert ["a/a", "b", "c"] == sender.small(now=number * 100.0)
         sender.box.answered(Lane.SMALL, number, Outcome.TORN, (), number * 100.0, carried=False)
-    assert [] == sender.small(now=1000.0)
-    assert ("a", Lane.SMALL) == sender.alone(now=1000.0)
+    assert not sender.box.live[path("b")].private
+    assert ["a/a", "c"] == sender.small(now=1000.0)
+    assert ("b", Lane.SMALL) == sender.alone(now=1000.0)
+    assert None is sender.alone(now=1000.0)
+
+
+def test_one_file_after_the_other_goes_alone_while_what_is_left_still_fails() -> None:
+    sender = Sender()
+    for name in "abc":
+        sender.file(name)
+    for number in range(1, ALONE_AFTER + 2):
+        assert sender.small(now=number * 100.0)
+        sender.box.answered(Lane.SMALL, number, Outcome.TORN, (), number * 100.0, carried=False)
+    assert ["c"] == sender.small(now=1000.0)
+    assert ["a", "b"] == [item.path.decode() for item in sender.box.live.values() if item.alone]
 
 
 def test_the_next_that_is_due_is_not_one_that_was_due_before() -> None:

@@ -10,28 +10,31 @@ import pytest
 
 from sidecar.core.entry import Row
 from sidecar.core.frames import Answer, Batch, Frame, Gone, How, Lane, OffersEnd, Outcome, Sent, Settle
-from sidecar.core.item import Item
+from sidecar.core.item import PRIVATE_AFTER, Item
 from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
 from sidecar.engine.delivery import Load
 from sidecar.engine.node import Node
 from sidecar.engine.sending import Sending
+from sidecar.errors import Retryable
 from tests.unit.engine.conftest import Starter
 
 PAGE = RelPath(b"page")
 
 
 class Carried:
-    """An rsync that ends at once: with this status, or by an error."""
+    """An rsync that ends as soon as nothing holds it: with this status, or by an error."""
 
     batch = "b"
 
-    def __init__(self, status: int, error: Exception | None) -> None:
+    def __init__(self, status: int, error: Exception | None, held: asyncio.Event) -> None:
         self._status = status
         self._error = error
+        self._held = held
 
     def send(self, names: Sequence[bytes]) -> Awaitable[int]:
         async def sent() -> int:
+            await self._held.wait()
             if self._error is not None:
                 raise self._error
             return self._status
@@ -45,19 +48,24 @@ class Carriers:
     def __init__(self) -> None:
         self.status = 0
         self.error: Exception | None = None
+        self.held = asyncio.Event()
+        self.held.set()
         self.alone: Load | None = None
+        self.stalls = False
         self.handed: list[RelPath] = []
 
     def ready(self) -> bool:
         return True
 
     def take(self) -> Carried:
-        return Carried(self.status, self.error)
+        return Carried(self.status, self.error, self.held)
 
     def sending(self, paths: Sequence[RelPath], size: int) -> None:
         self.handed += paths
 
     async def load(self, item: Item, lane: Lane) -> Load | None:
+        if self.stalls:
+            await asyncio.get_running_loop().create_future()
         return self.alone
 
 
@@ -193,6 +201,57 @@ async def test_what_came_back_torn_counts_as_that_only_if_its_rsync_saw_to_every
     connection.sending.answered(Settle(Lane.SMALL, connection.batches()[0].number, Outcome.TORN, ()))
     item = connection.sending.box.live[PAGE]
     assert (torn, not torn) == (item.tries == 1, item.failures == 1)
+
+
+async def test_a_batch_that_was_answered_before_its_rsync_failed_is_not_remembered(connection: Connection) -> None:
+    connection.carriers.status = 12
+    connection.carriers.held.clear()
+    connection.sending.box.change(connection.row(PAGE))
+
+    held = connection.carriers.held
+
+    def answered_first() -> bool:
+        if connection.batches() and not held.is_set():
+            connection.sending.answered(Settle(Lane.SMALL, connection.batches()[0].number, Outcome.APPLIED, ()))
+            held.set()
+        return any(isinstance(frame, Sent) for frame in connection.said)
+
+    await connection.until(answered_first)
+    assert set() == connection.sending._failed
+
+
+async def test_what_becomes_due_while_other_work_is_done_is_looked_at_then(connection: Connection) -> None:
+    """Between the last look and the alarm it became due: nothing looked at it until something else woke the sender."""
+    sending, box = connection.sending, connection.sending.box
+    box.change(connection.row(PAGE))
+    look = sending._send_one
+
+    def then_busy(*now: float) -> bool:
+        box.live[PAGE].not_before = time.monotonic() + 0.05
+        asyncio.get_running_loop().call_soon(time.sleep, 0.1)
+        sending._send_one = look  # type: ignore[method-assign]
+        return look(*now)
+
+    sending._send_one = then_busy  # type: ignore[method-assign, assignment]
+    sending.wake()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(sending.run(), 3)
+    assert 1 == len(connection.batches())
+
+
+async def test_what_cannot_be_made_ready_is_not_told_as_the_peers_silence(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.engine.unanswered.PATIENCE", 0.0)
+    monkeypatch.setattr("sidecar.engine.unanswered.OF_A_PATH", 0.0)
+    connection.carriers.stalls = True
+    connection.sending.box.change(connection.row(PAGE))
+    item = connection.sending.box.live[PAGE]
+    item.tries = PRIVATE_AFTER
+    await connection.turns(3)
+    assert [] == connection.batches()
+    with pytest.raises(Retryable, match="batch 1 of the lane small for ams could not be made ready in"):
+        connection.sending.check_answered(time.monotonic() + 1)
 
 
 async def test_a_batch_that_could_not_be_sent_cuts_the_connection(connection: Connection) -> None:

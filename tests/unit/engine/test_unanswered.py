@@ -12,7 +12,7 @@ from sidecar.core.frames import PROTOCOL, Batch, Hello, Lane, Outcome, Ping, Set
 from sidecar.core.item import Item, Plan, Planned
 from sidecar.core.paths import RelPath
 from sidecar.engine.node import Node
-from sidecar.engine.unanswered import PATIENCE, Unanswered
+from sidecar.engine.unanswered import PATIENCE, Late, Unanswered
 from sidecar.errors import Retryable
 from tests.unit.engine.conftest import Starter
 from tests.unit.engine.connections import sender
@@ -31,7 +31,7 @@ def test_a_batch_waits_for_as_long_as_the_most_that_is_in_it_may_take() -> None:
     unanswered.said(plan(size=3 * MIB, count=20), 1000.0)
     longest = PATIENCE + 20 + 60
     assert None is unanswered.late(1000.0 + longest)
-    assert (Lane.SMALL, 1, longest + 1) == unanswered.late(1001.0 + longest)
+    assert Late(Lane.SMALL, 1, longest + 1, is_said=True) == unanswered.late(1001.0 + longest)
     unanswered.answered(Lane.SMALL, 1, 1002.0 + longest)
     assert None is unanswered.late(1e9)
 
@@ -46,7 +46,7 @@ def test_a_batch_waits_from_when_the_one_before_it_was_answered() -> None:
     assert None is unanswered.late(10_500.0 + PATIENCE)
     late = unanswered.late(10_600.0 + PATIENCE)
     assert late is not None
-    assert (Lane.SMALL, 2) == late[:2]
+    assert (Lane.SMALL, 2) == (late.lane, late.number)
 
 
 def test_a_lane_that_moves_hides_none_that_does_not() -> None:
@@ -57,7 +57,7 @@ def test_a_lane_that_moves_hides_none_that_does_not() -> None:
         unanswered.answered(Lane.SMALL, number, number * 100.0 + 1)
     late = unanswered.late(9900.0)
     assert late is not None
-    assert (Lane.OFFER, 1) == late[:2]
+    assert (Lane.OFFER, 1) == (late.lane, late.number)
 
 
 def test_while_its_rsync_is_under_way_a_batch_is_not_late() -> None:
@@ -69,6 +69,16 @@ def test_while_its_rsync_is_under_way_a_batch_is_not_late() -> None:
     unanswered.carried(large, 1e9, ended=True)
     assert None is unanswered.late(1e9 + PATIENCE)
     assert None is not unanswered.late(1e9 + PATIENCE + 10)
+
+
+def test_a_batch_that_is_not_said_yet_is_late_too_and_waits_for_its_answer_from_when_it_is() -> None:
+    unanswered, large = Unanswered(), plan(lane=Lane.LARGE)
+    unanswered.begun(large, 0.0)
+    assert None is unanswered.late(PATIENCE)
+    assert Late(Lane.LARGE, 1, PATIENCE + 2, is_said=False) == unanswered.late(PATIENCE + 2)
+    unanswered.said(large, PATIENCE)
+    assert None is unanswered.late(PATIENCE * 2)
+    assert Late(Lane.LARGE, 1, PATIENCE + 2, is_said=True) == unanswered.late(PATIENCE * 2 + 2)
 
 
 class Peer:
@@ -129,9 +139,10 @@ def test_what_is_due_and_cannot_go_yet_wakes_nobody(start: Starter) -> None:
     box.change(Row(RelPath(b"d"), version, None, b"", 1))
     looks: list[float] = []
 
-    async def noted() -> None:
+    async def noted() -> float:
         looks.append(time.monotonic())
         box.live[RelPath(b"d")].not_before = 1.0  # due long ago, and it cannot go
+        return looks[-1]
 
     sending._send_all = noted  # type: ignore[method-assign]
 

@@ -98,7 +98,7 @@ def test_a_commit_that_another_process_keeps_out_is_retryable(
     index = opened()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(IndexBusy):
+        with pytest.raises(IndexBusy, match="another program has the index open: end it"):
             index.put(row(b"a"))
     assert 1 == index.put(row(b"a")).seq
 
