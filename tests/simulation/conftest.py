@@ -9,6 +9,14 @@ from tests.support import many
 
 
 @pytest.fixture(autouse=True, scope="package")
+def alone() -> Iterator[None]:
+    """A file goes alone when rsync has failed at it once: five times in a row no history meets."""
+    with pytest.MonkeyPatch.context() as sooner:
+        sooner.setattr("sidecar.core.item.ALONE_AFTER", 1)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="package")
 def silence() -> Iterator[None]:
     """No line of the engine is kept."""
     many.silence()

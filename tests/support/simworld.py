@@ -262,7 +262,7 @@ class World:
                 self._sever(link)
             case "tear":
                 fault = chance.choice((0.0, 0.5))
-                link.fault = ENDS if chance.random() < 0.25 else fault
+                link.fault = ENDS if chance.random() < 0.5 else fault
             case "move":
                 for _ in range(chance.randrange(1, 6)):
                     link.step(chance.randrange(5), chance)
