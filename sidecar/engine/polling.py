@@ -57,6 +57,8 @@ class Polling:
         self._scanning = scanning
         self._missed = missed
         self._told = False
+        self._unwatched: list[RelPath] = []
+        """at the last look"""
         self.interval: Final = interval
         self.network: Final = network
 
@@ -76,13 +78,17 @@ class Polling:
 
     async def look(self) -> None:
         """One round."""
+        before = self._watcher.unwatched
         await in_slices(self._watcher.retry())
         await self._watching.caught_up()
         self._unlisted.look_again()
         unwatched = self._watcher.unwatched
         self._tell(len(unwatched))
-        if unwatched:
-            await self._take(await self._scanner.look(unwatched))
+        # a directory that has its watch by now once more: of what had left it before that, no event told
+        looked = sorted({*self._unwatched, *before, *unwatched})
+        self._unwatched = unwatched
+        if looked:
+            await self._take(await self._scanner.look(looked))
 
     async def _take(self, seen: Result) -> None:
         """What was found goes in the order in which a visitor of a peer needs it."""
