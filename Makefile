@@ -33,11 +33,11 @@ help: ## this list
 # --- the two regions ---
 
 up: images image ## start both regions and wait until they are well
-	@$(COMPOSE) up --detach --wait --remove-orphans
+	@$(COMPOSE) up --detach --wait --remove-orphans || { echo 'georoot: why not, says make logs' >&2; exit 1; }
 	@echo
 	@echo '  site     msk http://localhost:$(MSK_PORT)       ams http://localhost:$(AMS_PORT)'
 	@echo '  sidecar  msk http://localhost:$(MSK_STATUS_PORT)/api/status  ams http://localhost:$(AMS_STATUS_PORT)/api/status'
-	@echo '  try      docker compose -p georoot exec msk-web sh -c "echo hello >htdocs/hello.txt"; curl http://localhost:$(AMS_PORT)/hello.txt'
+	@echo '  try      docker compose -p $(or $(COMPOSE_PROJECT_NAME),georoot) exec msk-web sh -c "echo hello >htdocs/hello.txt"; curl http://localhost:$(AMS_PORT)/hello.txt'
 
 down: ## stop both regions; their content and keys stay
 	@$(COMPOSE) down
@@ -46,7 +46,7 @@ logs: ## what both regions say, from now on
 	@$(COMPOSE) logs --follow --tail 50
 
 status: ## how both regions are
-	@for region in msk ams; do $(COMPOSE) exec -T $$region-sidecar sidecar status || exit; done
+	@code=0; for region in msk ams; do $(COMPOSE) exec -T $$region-sidecar sidecar status || code=$$?; done; exit $$code
 
 # --- images ---
 

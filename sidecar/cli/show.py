@@ -104,7 +104,7 @@ def _facts(node: Status) -> Iterator[tuple[str, str]]:
     yield "watches", _watching(node)
     yield "scanned", _scanned(node)
     yield "waiting", f"{node.pending_local} paths changed and not looked at yet"
-    yield "kept", f"{store.trash} in the trash ({size(store.trash_bytes)}), {store.conflicts} conflicts"
+    yield "kept", f"{store.trash} in the trash ({size(store.trash_bytes)}), {counted(store.conflicts, 'conflict')}"
     dropped = f", all of what was deleted since {moment(store.complete_since)}" if store.complete_since else ""
     yield "index", f"row {store.seq}, {store.tombstones} tombstones{dropped}"
     if node.waits_for:

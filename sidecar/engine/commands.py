@@ -248,7 +248,8 @@ class Commands(Decisions):
         raw = path_in_root(path)
         wanted = restore.before(self._node.index, raw) if at is None else restore.at(self._node.index, raw, _us(at))
         if not wanted:
-            raise NeedsHelp(f"{shown(raw)}: nothing of it is in the trash", "see `sidecar trash`")
+            hint = "see `sidecar trash`, or ask a region where it was not deleted by hand"
+            raise NeedsHelp(f"{shown(raw)}: nothing of it is in the trash", hint)
         return await self._restore([Wanted(one.path, one.stat, one.hash) for one in wanted])
 
     async def restore_since(self, since: float, peer: str) -> Restored:

@@ -214,9 +214,10 @@ def test_what_cannot_be_restored_is_one_clear_line(pair: Regions) -> None:
     pair.wait_identical()
     (ams.html / "page").mkdir()
     pair.wait_identical()
+    elsewhere = "see `sidecar trash`, or ask a region where it was not deleted by hand"
     for path, problem in (
         ("page", "page: a directory lies there; move it away first"),
-        ("nowhere", "nowhere: nothing of it is in the trash; see `sidecar trash`"),
+        ("nowhere", f"nowhere: nothing of it is in the trash; {elsewhere}"),
     ):
         ran = ams.command("restore", path)
         assert (1, "", f"sidecar: {problem}\n") == (ran.code, ran.out, ran.err)

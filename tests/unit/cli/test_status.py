@@ -65,7 +65,7 @@ async def test_a_person_sees_the_node_and_its_peers(asked: Asker) -> None:
         "1234 files, 56 directories, 3 symlinks",
         "56 directories of 8192 allowed",
         "41 s ago, 800 ms for 1293 paths, 7 of them differed",
-        "5 in the trash (4.2 MiB), 1 conflicts",
+        "5 in the trash (4.2 MiB), 1 conflict",
         "*~ .nfs* 4913",
     ):
         assert any(line.endswith(said) for line in rest), said
