@@ -263,7 +263,8 @@ async def test_a_symlink_to_the_web_root_waits_for_no_hash(
     monkeypatch.setattr(WebRoot, "hash", lambda *_: going_on.wait(10))
     (author.html / "film").write_bytes(bytes(LARGE))
     os.symlink(".", author.html / "current")
-    await turn(node)
+    async with asyncio.timeout(5):
+        await turn(node)
     assert {"."} == shown(node)
     going_on.set()
 
