@@ -152,7 +152,7 @@ class Delivery:
         if row is None or best is None:
             return None
         spares = self._large if lane is Lane.LARGE else self._small
-        carrier = Carrier(spares.take(), self._whole if lane is Lane.LARGE else None, self._ended)
+        carrier = Carrier(spares.take(size=item.size), self._whole if lane is Lane.LARGE else None, self._ended)
         return Load(carrier, item.path, best.hash, row.version)
 
     async def _wanted(self, item: Item) -> Load | None:

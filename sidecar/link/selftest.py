@@ -20,6 +20,7 @@ from sidecar.link.rsync import OPTIONS, RsyncOutcome, Spare, Transfer, Verdict, 
 _TIME: Final = 20.0
 _HINT: Final = "rsync 3.5.0 or newer is needed on both sides, as in the image"
 _NAME: Final = b"a directory/#file;"
+_BYTES: Final = 1 << 16
 _REGION: Final = "selftest"
 _VERSION: Final = re.compile(r"rsync +version (\S+)")
 
@@ -73,7 +74,7 @@ def _prepare(base: str) -> None:
         os.makedirs(os.path.join(base, name))
     source = os.path.join(base, "source", os.fsdecode(_NAME))
     with open(source, "wb") as file:
-        file.write(os.urandom(1 << 16))
+        file.write(os.urandom(_BYTES))
     shutil.copyfile(source, os.path.join(base, "root", os.fsdecode(_NAME)))
     os.chmod(source, 0o444)
 
@@ -84,7 +85,7 @@ async def _row(base: str, env: dict[str, str], gate: str, delta: bool, compress:
     ssh = ("sh", "-c", f'shift; SSH_ORIGINAL_COMMAND="$*" exec {shlex.quote(gate)} {_REGION}', "ssh")
     batch = f"{_REGION}.{int(delta)}{int(compress)}"
     transfer = Transfer(os.path.join(base, "source"), delta, compress, 1_000_000)
-    argv = arguments(transfer, ssh, "here", batch)
+    argv = arguments(transfer, ssh, "here", batch, _BYTES)
     spare = Spare(argv, env | told, batch, delta=delta, changed=lambda _: None)
     try:
         async with asyncio.timeout(_TIME):

@@ -60,13 +60,14 @@ class Spares:
         """How many would send at once."""
         return sum(spare.ready for spare in self._waiting)
 
-    def take(self, batch: str = "") -> Spare:
+    def take(self, batch: str = "", size: int = 0) -> Spare:
         """A spare for one batch: a ready one, else one that is being started, else a new one.
 
         Args:
             batch: send under this id, to go on with a batch that was cut off; such a one is always new.
+            size: bytes of the one file that it is for; 0: of no one. What is started for it knows its blocks.
         """
-        spare = self._start(batch) if batch else self._best()
+        spare = self._start(batch, size) if batch or not self._waiting else self._best()
         self._taken.add(spare)
         self._wake.set()
         return spare
@@ -97,7 +98,7 @@ class Spares:
             now = time.monotonic()
             self._drop([spare for spare in self._waiting if now - spare.born > IDLE_LIFE])
             while len(self._waiting) < self._count:
-                self._waiting.append(self._start(""))
+                self._waiting.append(self._start())
             with suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_LIFE / 10):
                     await self._wake.wait()
@@ -113,13 +114,13 @@ class Spares:
 
     def _best(self) -> Spare:
         at = next((n for n, spare in enumerate(self._waiting) if spare.ready), 0)
-        return self._waiting.pop(at) if self._waiting else self._start("")
+        return self._waiting.pop(at)
 
-    def _start(self, batch: str) -> Spare:
+    def _start(self, batch: str = "", size: int = 0) -> Spare:
         batch = batch or f"{self._node}.{secrets.token_hex(8)}"
         ssh, region = self._master.command(), self._master.peer.region
         # rsync puts the host behind what it is told to run
-        argv = arguments(self._transfer, ssh[:-1], region, batch)
+        argv = arguments(self._transfer, ssh[:-1], region, batch, size)
         return Spare(argv, self._master.env, batch, delta=self._transfer.delta, changed=self._spare_changed)
 
     def _spare_changed(self, spare: Spare) -> None:

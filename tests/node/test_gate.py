@@ -144,6 +144,18 @@ HOSTILE = [
     "rsync --server -WtIRe.LsfxCIvu --bwlimit=1000000000 --no-implied-dirs . msk-0.1",
     "rsync --server -WtIRe.LsfxCIvu --bwlimit=1 --bwlimit=2 --no-implied-dirs . msk-0.1",
     f"{SERVER} " + "m" * 100_000,
+    "rsync --server -tIRe.LsfxCIvu --no-implied-dirs . msk-0.1",
+    "rsync --server -WtIRe.LsfxCIvu -B4096 --no-implied-dirs . msk-0.1",
+    "rsync --server -WtIRze.LsfxCIvu --compress-level=-50 --no-implied-dirs . msk-0.1",
+    "rsync --server -tIRze.LsfxCIvu --compress-level=22 --no-implied-dirs . msk-0.1",
+    "rsync --server -tIRze.LsfxCIvu -B --no-implied-dirs . msk-0.1",
+    "rsync --server -tIRze.LsfxCIvu -B700 --no-implied-dirs . msk-0.1",
+    "rsync --server -tIRze.LsfxCIvu -B0001 --no-implied-dirs . msk-0.1",
+    "rsync --server -tIRze.LsfxCIvu -B1000000 --no-implied-dirs . msk-0.1",
+    "rsync --server -tIRze.LsfxCIvu -B409x --no-implied-dirs . msk-0.1",
+    "rsync --server -tIRze.LsfxCIvu -B4096 -B4096 --no-implied-dirs . msk-0.1",
+    "rsync --server -tIRze.LsfxCIvu -B4096",
+    "rsync --server -WtIRe.LsfxCIvu",
 ]
 
 
