@@ -26,7 +26,7 @@ from sidecar.engine.patience import Patience
 from sidecar.engine.report import Reporter
 from sidecar.engine.status import Status
 from sidecar.errors import GeorootError, NeedsHelp, Retryable
-from sidecar.fs.root import WebRoot
+from sidecar.fs.root import WebRoot, partial_path
 from sidecar.index import files
 from sidecar.index.faults import IndexDamaged
 from sidecar.index.store import Index
@@ -214,7 +214,7 @@ async def _run(setup: Setup, errand: Errand | None = None, *, sends: bool = True
         reporter = Reporter(node, links, sshd, setup.layout)
         commands, told = Commands(node, links), asyncio.Event()
         # a session of sshd may outlive its sshd: without a listener nobody is let in
-        hears = _listening(options, links) if sends else contextlib.nullcontext()
+        hears = _listening(options, links, node) if sends else contextlib.nullcontext()
         async with hears, _web(setup, Reported(reporter, metrics), commands):
             tasks = _tasks(setup, node, links, sshd, reporter) if sends else _looking(node, links)
             if errand is not None:
@@ -237,15 +237,17 @@ def name_of(index: Index, name: str) -> None:
 
 
 def _sshd(options: Options, installed: keys.InstalledKeys, env: dict[str, str]) -> Sshd:
-    where = SshdOptions(options.ssh_listen, options.ssh_port, options.run_dir, options.inbox, options.root)
+    partial = partial_path(options.state)
+    where = SshdOptions(options.ssh_listen, options.ssh_port, options.run_dir, options.inbox, options.root, partial)
     return Sshd(
         where, installed, env, delays=lambda attempt: delay(RESTART, attempt), changed=lambda _listens, _problem: None
     )
 
 
 @contextlib.asynccontextmanager
-async def _listening(options: Options, links: Links) -> AsyncIterator[None]:
-    listener = Listener(options.run_dir, [peer.region for peer in options.peers], links.arrived, links.refused)
+async def _listening(options: Options, links: Links, node: Node) -> AsyncIterator[None]:
+    regions, partial = [peer.region for peer in options.peers], node.partials.ready
+    listener = Listener(options.run_dir, regions, links.arrived, links.refused, partial)
     await listener.start()
     try:
         yield

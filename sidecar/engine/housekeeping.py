@@ -1,5 +1,5 @@
-"""What is done now and then: old trash goes, the index is checkpointed, racy rows are looked at again, memory that was
-freed goes back."""
+"""What is done now and then: old trash and partial files go, the index is checkpointed, racy rows are looked at again,
+memory that was freed goes back."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -11,6 +11,7 @@ import structlog
 from sidecar.core.entry import Flag
 from sidecar.core.paths import RelPath
 from sidecar.engine.dirty import Dirty
+from sidecar.engine.partials import Partials
 from sidecar.errors import EnvironmentFault, GeorootError, NeedsHelp, Retryable
 from sidecar.fs import stage, syscalls
 from sidecar.fs.root import WebRoot
@@ -58,6 +59,7 @@ class Housekeeping:
         root: WebRoot,
         index: Index,
         dirty: Dirty,
+        partials: Partials,
         *,
         trash_keep: float,
         trash_max: int,
@@ -68,6 +70,7 @@ class Housekeeping:
         self._root = root
         self._index = index
         self._dirty = dirty
+        self._partials = partials
         self._trash_keep = trash_keep
         self._trash_max = trash_max
         self._racy = racy
@@ -113,11 +116,13 @@ class Housekeeping:
             before = written
 
     async def trash(self) -> None:
-        """Drops what is older than the limit, then, above the size limit, the oldest that is not young."""
+        """Drops what is older than the limit, then, above the size limit, the oldest that is not young; and what is
+        left of large files that nobody sends any more."""
         while True:
             with later():
                 await self.expire()
                 self._expired()
+                self._partials.expire()
             await asyncio.sleep(TRASH)
 
     async def expire(self) -> None:

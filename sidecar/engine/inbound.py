@@ -202,6 +202,7 @@ class Inbound:
             raise ProtocolViolation(f"{self._region} named a batch that is under way: {frame.id!r}")
         if frame.id:
             self._staging.add(frame.id)
+            self._expect_large(frame)
         # one without entries takes memory too
         self._unanswered[frame.lane, frame.number] = max(1, len(frame.entries)), size
         entries, sizes = (sum(each) for each in zip(*self._unanswered.values(), strict=True))
@@ -210,6 +211,12 @@ class Inbound:
         for number, batch in self._orders[frame.lane].arrived(frame.number, frame):
             self._sent.setdefault((batch.lane, number), asyncio.get_running_loop().create_future())
             self._queues[frame.lane].put_nowait(batch)
+
+    def _expect_large(self, frame: Batch) -> None:
+        for entry in frame.entries if frame.lane is Lane.LARGE else ():
+            best = versions.winner(entry.version)
+            if entry.how is How.STAGED and best is not None and len(frame.entries) == 1:
+                self._landing.partials.announced(self._region, frame.id, RelPath(entry.path), best.size)
 
     def _sent_to_the_end(self, frame: Sent) -> None:
         key = (frame.lane, frame.number)
@@ -258,6 +265,8 @@ class Inbound:
             staged = await self._landing.staged(self._region, batch, ended)
             full = ended.done() and verdict(ended.result(), delta=False) is Verdict.DISK
             answers = await self._land(batch, staged, full)
+            if full or any(answer.outcome is Outcome.FULL for answer in answers):
+                self._landing.partials.make_room()
             task = asyncio.ensure_future(self._settle(batch, answers, ended))
             self._settling.add(task)
             task.add_done_callback(self._settled)
@@ -310,7 +319,8 @@ class Inbound:
         del self._unanswered[batch.lane, batch.number]
         if batch.id:
             await ended
-            self._landing.forget(self._region, batch.id)
+            again = any(answer.outcome not in SETTLED | {Outcome.FULL} for answer in answers)
+            self._landing.forget(self._region, batch.id, again=again)
             self._staging.discard(batch.id)
         del self._sent[batch.lane, batch.number]
 

@@ -23,6 +23,7 @@ from sidecar.engine.identity import Identity
 from sidecar.engine.joining import Joining
 from sidecar.engine.land import Lander
 from sidecar.engine.nowhere import Nowhere
+from sidecar.engine.partials import Partials
 from sidecar.engine.replica import Replica
 from sidecar.errors import GeorootError, NeedsHelp, ProtocolViolation
 from sidecar.fs import stage
@@ -72,6 +73,7 @@ class Landing:
         replica: Replica,
         absorber: Absorber,
         durability: Durability,
+        partials: Partials,
         *,
         excluded: Excluded,
         links_outside: bool,
@@ -93,6 +95,7 @@ class Landing:
         self._replica = replica
         self._absorber = absorber
         self._durability = durability
+        self.partials = partials
         self._excluded = excluded
         self._links_outside = links_outside
         self.joining = joining
@@ -142,10 +145,11 @@ class Landing:
         """Returns when everything landed so far survives a power loss."""
         await self._durability.reached()
 
-    def forget(self, region: str, batch: str) -> None:
-        """The batch is answered and its rsync has ended: what is left of it in the inbox goes, at the next start if the
-        disk does not let it go now."""
+    def forget(self, region: str, batch: str, *, again: bool = True) -> None:
+        """The batch is over and its rsync has ended: what is left of it in the inbox goes, at the next start if the
+        disk does not let it go now. `again`: its file may come again, a large one goes on then."""
         with suppress(NeedsHelp):
+            self.partials.left(region, batch, again=again)
             stage.drop(self._root.inbox, _directory(region, batch))
 
     def abandon(self, region: str, batches: Iterable[str]) -> None:

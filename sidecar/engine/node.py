@@ -31,6 +31,7 @@ from sidecar.engine.listeners import Listeners
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
 from sidecar.engine.options import Options
+from sidecar.engine.partials import Partials
 from sidecar.engine.patience import Patience
 from sidecar.engine.polling import Polling
 from sidecar.engine.recover import Recovery
@@ -114,6 +115,7 @@ class Node:
         )
         self.me.joins = options.found_join
         self.finding = Finding(options.region, [peer.region for peer in options.peers], options.found_join)
+        self.partials = Partials(root, index, options.inbox)
         self.landing = Landing(
             self.me,
             root,
@@ -121,6 +123,7 @@ class Node:
             self.replica,
             self.absorber,
             self.durability,
+            self.partials,
             excluded=self.excluded,
             links_outside=options.links_outside,
             joining=self.joining,
@@ -174,6 +177,7 @@ class Node:
             root,
             index,
             self.dirty,
+            self.partials,
             trash_keep=options.trash_keep,
             trash_max=options.trash_max,
             racy=grain_ns > 0,
@@ -244,6 +248,7 @@ class Node:
         self._recovery.run()
         self._recovery.release_conflicts()
         self._recovery.list_unlisted()
+        self.partials.begin()
         self._recovery.clean_inbox()
 
     async def first_scan(self) -> None:

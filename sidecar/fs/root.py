@@ -37,7 +37,8 @@ _POLLED: Final = {
 
 
 class WebRoot(Tree):
-    """The web root as a tree, and the trees of the state: inbox, trash, conflicts, outbox (0700, made if missing).
+    """The web root as a tree, and the trees of the state: inbox, trash, conflicts, outbox, partial files (0700, made if
+    missing).
 
     To be made in the main thread (it ignores SIGIO for the leases).
 
@@ -46,7 +47,7 @@ class WebRoot(Tree):
             the file system lacks RENAME_EXCHANGE.
     """
 
-    __slots__ = ("conflicts", "inbox", "inside", "outbox", "path", "state", "state_path", "trash")
+    __slots__ = ("conflicts", "inbox", "inside", "outbox", "partial", "path", "state", "state_path", "trash")
 
     def __init__(self, root: str, state: str, inbox: str) -> None:
         ignore_break_signal()
@@ -58,6 +59,7 @@ class WebRoot(Tree):
         self.trash: Final = _private(os.path.join(state, "trash"))
         self.conflicts: Final = _private(os.path.join(state, "conflicts"))
         self.outbox: Final = _private(os.path.join(state, "outbox"))
+        self.partial: Final = _private(partial_path(state))
         for own in (MADE, AHEAD):
             _make(self.inbox.fd, own)
         for tree, where in ((self.inbox, inbox), (self.trash, state)):
@@ -66,7 +68,7 @@ class WebRoot(Tree):
 
     def close(self) -> None:
         """Give every descriptor back."""
-        for tree in (self.state, self.inbox, self.trash, self.conflicts, self.outbox):
+        for tree in (self.state, self.inbox, self.trash, self.conflicts, self.outbox, self.partial):
             tree.close()
         super().close()
 
@@ -113,6 +115,11 @@ class WebRoot(Tree):
             return None
         with self.directory(path.rpartition(b"/")[0]) as fd:
             return syscalls.statx(fd, path.rpartition(b"/")[2] or b".").uid
+
+
+def partial_path(state: str) -> str:
+    """Where what arrived of large files is kept: an rsync goes on with it there."""
+    return os.path.join(state, "partial")
 
 
 def _open_root(root: str) -> int:

@@ -39,10 +39,16 @@ def stage_file(root: WebRoot, staged: RelPath) -> Staged:
     """A regular file that a peer delivered as `<region>/<batch>/<path>`, hashed now.
 
     Raises:
-        Unstaged: not there (yet), no regular file, or still changing.
+        Unstaged: not there (yet), no regular file, still changing, or open for writing: an rsync that goes on with a
+            file writes to it in place.
     """
+
+    def refuse(is_open: bool | None) -> None:
+        if is_open:
+            raise Unstaged(staged)
+
     try:
-        stat, digest = root.inbox.hash(staged)
+        stat, digest = root.inbox.hash(staged, refuse)
     except Raced as error:
         raise Unstaged(staged) from error
     return Staged(staged, stat, digest)

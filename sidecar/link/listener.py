@@ -19,12 +19,17 @@ _BUFFER: Final = 1 << 20
 _REPORT: Final = 512
 """Bytes read of what the gate reports."""
 _REPORT_TIME: Final = 2.0
-"""Seconds in which it has to say it."""
+"""Seconds in which it has to say it, or what it asks."""
 
 
 def control_socket(run_dir: str, region: str) -> str:
     """Where the gate finds the daemon for the control channels of `region`."""
     return os.path.join(run_dir, f"control.{region}.sock")
+
+
+def partial_socket(run_dir: str, region: str) -> str:
+    """Where the gate asks what an rsync of `region` is to go on with."""
+    return os.path.join(run_dir, f"partial.{region}.sock")
 
 
 def refused_socket(run_dir: str) -> str:
@@ -38,6 +43,7 @@ class Listener:
     Args:
         arrived: called with each region and its new channel; when it returns, or fails, the channel is closed.
         refused: called with the region and the reason whenever the gate refused what a peer asked for.
+        partial: asked with a region and a batch id; the name of the partial file with which that is to go on, or "".
     """
 
     def __init__(
@@ -46,11 +52,13 @@ class Listener:
         regions: Iterable[str],
         arrived: Callable[[str, Channel], Awaitable[None]],
         refused: Callable[[str, str], None],
+        partial: Callable[[str, str], Awaitable[str]],
     ) -> None:
         self._run_dir = run_dir
         self._regions = tuple(regions)
         self._arrived = arrived
         self._refused = refused
+        self._partial = partial
         self._servers: list[asyncio.Server] = []
         self._open: dict[str, set[Channel]] = {region: set() for region in self._regions}
 
@@ -62,6 +70,7 @@ class Listener:
         """
         for region in self._regions:
             await self._listen(control_socket(self._run_dir, region), self._control(region))
+            await self._listen(partial_socket(self._run_dir, region), self._goes_on(region))
         await self._listen(refused_socket(self._run_dir), self._report)
 
     async def close(self) -> None:
@@ -105,13 +114,30 @@ class Listener:
 
         return serve
 
+    def _goes_on(self, region: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                batch = await _said(reader)
+                if batch:
+                    writer.write((await self._partial(region, batch)).encode())
+            finally:
+                writer.close()
+
+        return serve
+
     async def _report(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async with asyncio.timeout(_REPORT_TIME):
-                said = await reader.read(_REPORT)
-        except (TimeoutError, OSError):
-            return
-        finally:
-            writer.close()
-        region, _, reason = said.decode("ascii", "backslashreplace").strip().partition(" ")
-        self._refused(region, reason)
+        said = await _said(reader)
+        writer.close()
+        if said:
+            region, _, reason = said.partition(" ")
+            self._refused(region, reason)
+
+
+async def _said(reader: asyncio.StreamReader) -> str:
+    """What the gate says in one go; "": nothing in time."""
+    try:
+        async with asyncio.timeout(_REPORT_TIME):
+            said = await reader.read(_REPORT)
+    except (TimeoutError, OSError):
+        return ""
+    return said.decode("ascii", "backslashreplace").strip()

@@ -32,13 +32,15 @@ _WARNING: Final = re.compile(r"error|fatal|refused|denied|invalid|unable|bad |ma
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SshdOptions:
-    """Where sshd listens, and what the gate is told: `root` is the web root (paths)."""
+    """Where sshd listens, and what the gate is told: `root` is the web root, `partial` where partial files lie
+    (paths)."""
 
     listen: str
     port: int
     run_dir: str
     inbox: str
     root: str
+    partial: str
 
 
 class Sshd:
@@ -143,7 +145,12 @@ def _config(options: SshdOptions, keys: InstalledKeys) -> str:
         raise EnvironmentFault(
             "ssh_listen", f"no address and port: {options.listen}:{options.port}", "as 0.0.0.0 and 2222"
         )
-    told = {"GEOROOT_RUN": options.run_dir, "GEOROOT_INBOX": options.inbox, "GEOROOT_ROOT": options.root}
+    told = {
+        "GEOROOT_RUN": options.run_dir,
+        "GEOROOT_INBOX": options.inbox,
+        "GEOROOT_ROOT": options.root,
+        "GEOROOT_PARTIAL": options.partial,
+    }
     for path in told.values():
         if not _QUOTED.fullmatch(path):
             raise EnvironmentFault(path, "has characters that sshd's files cannot carry", "use another path")

@@ -76,7 +76,8 @@ class Region:
         self.env = identity.environment(str(self.run_dir))
 
     def sshd(self) -> Sshd:
-        options = SshdOptions("127.0.0.1", self.port, str(self.run_dir), str(self.inbox), str(self.html))
+        partial = str(self.volume / ".sidecar" / "partial")
+        options = SshdOptions("127.0.0.1", self.port, str(self.run_dir), str(self.inbox), str(self.html), partial)
         return Sshd(options, self.installed, self.env, delays=soon, changed=lambda *s: self.sshd_states.append(s))
 
     def listener(self, *peers: str, arrived: Callable[[str, Channel], Awaitable[None]] | None = None) -> Listener:
@@ -85,7 +86,11 @@ class Region:
             peers,
             arrived or self._keep,
             lambda region, reason: self.refusals.append((region, reason)),
+            self._begins,
         )
+
+    async def _begins(self, _region: str, _batch: str) -> str:
+        return ""
 
     async def _keep(self, region: str, channel: Channel) -> None:
         self.channels.append((region, channel))

@@ -52,7 +52,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     made = open_site(tmp_path)
     if request.param == "walk":
         root = made.root
-        for tree in (root, root.state, root.inbox, root.trash, root.conflicts, root.outbox):
+        for tree in (root, root.state, root.inbox, root.trash, root.conflicts, root.outbox, root.partial):
             tree._openat2 = False
     with made.root:
         yield made
