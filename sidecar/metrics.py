@@ -95,7 +95,7 @@ class Metrics:
         self._entries.labels(peer, lane.name.lower()).inc(entries)
 
     def content_sent(self, peer: str, files: int, size: int) -> None:
-        """Files were handed to an rsync; `size` is theirs together, in bytes."""
+        """Files were sent; `size` is theirs together, in bytes."""
         self._files.labels(peer).inc(files)
         self._bytes.labels(peer).inc(size)
 

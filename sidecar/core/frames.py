@@ -28,6 +28,8 @@ MAX_OUTCOME: Final = 255
 """What is no outcome in any version is greater."""
 MAX_NAME: Final = 255
 """Characters of the name of a node or a version."""
+MAX_ENCLOSED: Final = 65_536
+"""Bytes of a file that an entry encloses."""
 MAX_TEXT: Final = 32_768
 """Characters of a text for people: it may name a path, four characters for each of its bytes."""
 
@@ -35,6 +37,7 @@ Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Name = Annotated[str, Meta(max_length=MAX_NAME)]
 Sums = Annotated[bytes, Meta(max_length=8192)]  # 1024 of 8 bytes: `core.compare`
 Path = Annotated[bytes, Meta(max_length=MAX_PATH)]
+Content = Annotated[bytes, Meta(max_length=MAX_ENCLOSED)]
 Number = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
 Index = Annotated[int, Meta(ge=0, lt=MAX_ENTRIES)]
 Bucket = Annotated[int, Meta(ge=0, lt=BUCKETS)]
@@ -56,7 +59,7 @@ class How(enum.IntEnum):
     NONE = 0
     """nothing to move: directory, symlink, tombstone, or content that the receiver should have at that path already"""
     STAGED = 1
-    """a file in the batch directory"""
+    """a file in the batch directory, or enclosed in the entry"""
     FROM = 2
     """the receiver's file at another path, which this batch renames"""
     LOSER = 3
@@ -102,7 +105,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
     `name` is the file's name in the batch directory (STAGED, LOSER; empty: the path itself) or the old path (FROM);
     `hash` the hash of a LOSER's bytes; `leans` the lowest lane number that must have been applied in full before this
-    entry may be, 0 for none.
+    entry may be, 0 for none. `content`: the bytes of a STAGED file that needs no rsync; only to a node that says that
+    it takes them so.
     """
 
     path: RelPath
@@ -111,13 +115,14 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     name: Path = b""
     hash: Hash = b""
     leans: Natural = 0
+    content: Content | None = None
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     """Who speaks. `epoch` is made with the index, `run` at every start; `seen_*` is the last that the speaker stored of
     the listener; `cursor` the listener's seq up to which the speaker settled everything. `joins`: a new
-    index that goes after the others, whatever their names. `inflates`: frames may come deflated; what is older says
-    nothing of it."""
+    index that goes after the others, whatever their names. `inflates`: frames may come deflated; `encloses`: small
+    files may come in their entries; what is older says nothing of either."""
 
     protocol: Natural
     region: Name
@@ -136,6 +141,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     new_index: bool
     joins: bool = False
     inflates: bool = False
+    encloses: bool = False
 
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):

@@ -26,12 +26,21 @@ from sidecar.core.replaced import MOST
 from sidecar.core.rounds import Round
 
 
-def next_small(box: Outbox, resolver: Resolver, now: float, limit: int, limit_bytes: int) -> Plan | None:
-    """The next batch of the small lane: about `limit` entries and `limit_bytes` of content at most."""
+def next_small(
+    box: Outbox, resolver: Resolver, now: float, limit: int, limit_bytes: int, largest: int | None = None
+) -> Plan | None:
+    """The next batch of the small lane: about `limit` entries and `limit_bytes` of content at most; it ends before the
+    first file of more than `largest` bytes, unless something before that needs such a one."""
     if not box.loaded:
         return None  # what is not known yet cannot go first
-    planned = _Chooser(box, resolver, now, limit, limit_bytes).run() if box.live else []
+    planned = _Chooser(box, resolver, now, limit, limit_bytes, largest).run() if box.live else []
     return box.launch(Lane.SMALL, planned) if planned else None
+
+
+def next_content(box: Outbox, now: float) -> Item | None:
+    """The first file whose content may go in the small lane now."""
+    may_go = (i for i in box.live.values() if i.stage and i.not_before <= now and not (i.alone or box.is_large(i)))
+    return next(may_go, None)
 
 
 def next_alone(box: Outbox, now: float, busy: Container[Lane] = ()) -> Plan | None:
@@ -55,12 +64,15 @@ def next_alone(box: Outbox, now: float, busy: Container[Lane] = ()) -> Plan | No
 class _Chooser:
     """Chooses the entries of one small batch; lives for one call."""
 
-    def __init__(self, box: Outbox, resolver: Resolver, now: float, limit: int, limit_bytes: int) -> None:
+    def __init__(
+        self, box: Outbox, resolver: Resolver, now: float, limit: int, limit_bytes: int, largest: int | None
+    ) -> None:
         self._box = box
         self._resolver = resolver
         self._now = now
         self._room = limit
         self._bytes = limit_bytes
+        self._largest = largest
         self._number = box.next_number(Lane.SMALL)
         self._chosen: dict[RelPath, Planned] = {}
         self._refused: set[RelPath] = set()
@@ -71,7 +83,7 @@ class _Chooser:
 
     def run(self) -> list[Planned]:
         for item in list(self._box.live.values()):
-            if self._full:
+            if self._full or self._too_large(item):
                 break
             self._choose(item)
         return list(self._chosen.values())
@@ -79,6 +91,11 @@ class _Chooser:
     @property
     def _full(self) -> bool:
         return self._room <= 0 or self._bytes <= 0
+
+    def _too_large(self, item: Item) -> bool:
+        if self._largest is None or not item.stage or item.size <= self._largest:
+            return False
+        return item.not_before <= self._now and not self._alone(item)
 
     def _choose(self, item: Item) -> bool:
         """Put `item` and all that must go before it into the batch; False if it has to wait."""

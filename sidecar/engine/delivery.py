@@ -15,6 +15,7 @@ from sidecar.core.frames import Lane
 from sidecar.core.item import Item
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse
+from sidecar.engine import enclosed
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.checksum import Checksum
 from sidecar.engine.disk import RootDisk
@@ -109,6 +110,8 @@ class Delivery:
         self._checksum = checksum
         self._metrics = metrics
         self._count = count
+        self.encloses: Final = not bwlimit
+        """may small files go without an rsync, which alone keeps to a limit?"""
         self._nowhere: dict[bytes, int] = {}
         """bytes that no path held, by hash: the seq up to which the rows were looked through"""
         self.problem = ""
@@ -136,6 +139,10 @@ class Delivery:
     def take(self) -> Carrier:
         """What carries the next small batch."""
         return Carrier(self._small.take(), None, self._ended)
+
+    def enclosed(self, path: RelPath, size: int) -> bytes:
+        """The bytes of a file that goes in its entry."""
+        return enclosed.read(self._root, path, size)
 
     def sending(self, paths: Sequence[RelPath], size: int) -> None:
         """Counted: files of `size` bytes together were handed over."""

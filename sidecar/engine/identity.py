@@ -71,6 +71,7 @@ class Identity:
             new_index=self.index.new_index,
             joins=self.joins and self.index.new_index,
             inflates=True,
+            encloses=True,
         )
 
     def greeted(self, frame: Frame | None, region: str) -> Hello:

@@ -37,6 +37,7 @@ from sidecar.core.paths import RelPath
 from sidecar.core.ports import DiskFull, Staged
 from sidecar.engine.answering import Answerer
 from sidecar.engine.comparing import OtherWay, Way, both
+from sidecar.engine.enclosed import encloses, may_bring
 from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard
 from sidecar.engine.identity import Identity
 from sidecar.engine.landed import Landed, did_not_fit
@@ -235,8 +236,8 @@ class Inbound:
                 paths.checked(entry.name)
         if batch.id and not self._landing.owns(batch.id):
             raise ProtocolViolation(f"{self._region} named a batch that is no batch name: {batch.id[:80]!r}")
-        if not batch.id and any(entry.how in (How.STAGED, How.LOSER) for entry in batch.entries):
-            raise ProtocolViolation(f"{self._region} announced files and no batch that they come in")
+        if not all(may_bring(batch.id, entry) for entry in batch.entries):
+            raise ProtocolViolation(f"{self._region} announced files and no batch that they come in, or two ways")
 
     def _remember(self, cursor: int) -> None:
         """What the sender says is settled: stored, so that after a cut it need not be offered again."""
@@ -262,9 +263,12 @@ class Inbound:
         while True:
             batch = await self._queues[lane].get()
             ended = self._sent[lane, batch.number]
-            staged = await self._landing.staged(self._region, batch, ended)
-            full = ended.done() and verdict(ended.result(), delta=False) is Verdict.DISK
-            answers = await self._land(batch, staged, full)
+            if encloses(batch):
+                answers, full = await self._land_enclosed(batch)
+            else:
+                staged = await self._landing.staged(self._region, batch, ended)
+                full = ended.done() and verdict(ended.result(), delta=False) is Verdict.DISK
+                answers = await self._land(batch, staged, full)
             if full or any(answer.outcome is Outcome.FULL for answer in answers):
                 self._landing.partials.make_room()
             task = asyncio.ensure_future(self._settle(batch, answers, ended))
@@ -277,6 +281,19 @@ class Inbound:
             # what cannot be made durable is not answered: the peer sends it again over the next connection
             log.error("a batch could not be made durable", peer=self._region, error=str(task.exception()))
             self._channel.close()
+
+    async def _land_enclosed(self, batch: Batch) -> tuple[list[Answer], bool]:
+        staged, full = self._landing.enclosed(batch)
+        try:
+            answers = await self._land(batch, staged, full)
+        except BaseException:
+            self._landing.drop(staged)
+            raise
+        for answer in answers:
+            if answer.outcome is Outcome.APPLIED:
+                staged.pop(batch.entries[answer.index].path, None)
+        self._landing.drop(staged)
+        return answers, full
 
     async def _land(self, batch: Batch, staged: dict[bytes, Staged], full: bool) -> list[Answer]:
         if self._landing.joining.waits:

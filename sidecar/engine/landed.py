@@ -6,7 +6,7 @@ from typing import Final
 from sidecar.core.frames import Outcome
 from sidecar.core.ports import DiskFull, InUse, Unreachable
 
-NO_SPACE: Final = "no space left on the volume: rsync could not write here"
+NO_SPACE: Final = "no space left on the volume: what came could not be stored"
 """Why a file did not arrive, if the disk is the reason."""
 
 

@@ -14,6 +14,7 @@ from sidecar.core.ignore import Excluded
 from sidecar.core.intent import Intent
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse, Staged, Surprise, Unreachable
+from sidecar.engine import enclosed
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.directories import Directories
 from sidecar.engine.disk import RootDisk
@@ -158,6 +159,14 @@ class Landing:
             asyncio.get_running_loop().call_later(_ORPHANED, self.forget, region, batch)
 
     # -- staged files
+
+    def enclosed(self, batch: Batch) -> tuple[dict[bytes, Staged], bool]:
+        """The files that a batch encloses, as `enclosed.staged`."""
+        return enclosed.staged(self._root, batch.entries)
+
+    def drop(self, left: Mapping[bytes, Staged]) -> None:
+        """Those that were not placed go."""
+        enclosed.drop(self._root, left)
 
     async def staged(self, region: str, batch: Batch, ended: asyncio.Future[int]) -> dict[bytes, Staged]:
         """The files of a batch by name, each with the hash that was announced; what is torn or missing when the rsync

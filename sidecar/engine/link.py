@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 import structlog
@@ -146,6 +146,7 @@ class Link:
             other_way=self._way_from,
             agreed=self._agreed,
             stale=lambda rows: self._node.forgotten.mark(self.peer.region, rows),
+            compress=self.peer.compress,
         )
         self.outbound = outbound
         try:
@@ -160,7 +161,9 @@ class Link:
                 self.agreements[self._name_of(outbound.peer)] = None  # its volume may be another one when it is back
             channel.close()
 
-    def _sending(self, cursor: int, say: Callable[[Frame], None], cut: Callable[[], None]) -> Sending:
+    def _sending(
+        self, cursor: int, say: Callable[[Frame], None], drained: Callable[[], Awaitable[None]], cut: Callable[[], None]
+    ) -> Sending:
         node = self._node
         return Sending(
             node.me,
@@ -172,6 +175,7 @@ class Link:
             recheck=lambda paths: node.dirty.mark(*paths),
             nowhere=node.landing.nowhere,
             say=say,
+            drained=drained,
             cut=cut,
         )
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
 
 from sidecar.core import version as versions
 from sidecar.core.ageing import Agreement
@@ -11,6 +11,7 @@ from sidecar.core.compare import Comparing
 from sidecar.core.entry import APART, Row, marked
 from sidecar.core.frames import (
     Answer,
+    Batch,
     Bye,
     Checked,
     Compared,
@@ -25,6 +26,7 @@ from sidecar.core.frames import (
 )
 from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
+from sidecar.engine import enclosed
 from sidecar.engine.asking import Asking
 from sidecar.engine.comparing import Comparer, OtherWay, Way, both
 from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard
@@ -43,6 +45,16 @@ MAX_HINT: Final = 1000
 """Characters of why."""
 
 
+class Sender(Protocol):
+    """Makes what sends."""
+
+    def __call__(
+        self, cursor: int, say: Callable[[Frame], None], drained: Callable[[], Awaitable[None]], cut: Callable[[], None]
+    ) -> Sending:
+        """Of the seq up to which the peer has settled everything, what says a frame, what returns when most of what was
+        said has left, and what cuts the link."""
+
+
 class Outbound:
     """Sends to one peer over one open control channel; lives as long as the connection.
 
@@ -50,13 +62,13 @@ class Outbound:
         me: who this node is.
         region: the peer's region.
         channel: the control channel, freshly opened.
-        sending: makes what sends, of the seq up to which the peer has settled everything, what says a frame, and what
-            cuts the link.
+        sending: makes what sends.
         met: called with this when the peer has said hello.
         comparing: when the indexes are compared, and what came of it.
         other_way: the link from the peer to this node.
         agreed: as `Comparer`'s.
         stale: called with the rows, as (path, seq), that the peer lacks and may have deleted long ago.
+        compress: is content deflated too?
     """
 
     def __init__(
@@ -66,12 +78,13 @@ class Outbound:
         channel: Channel,
         metrics: Metrics,
         *,
-        sending: Callable[[int, Callable[[Frame], None], Callable[[], None]], Sending],
+        sending: Sender,
         met: Callable[["Outbound"], None],
         comparing: Comparing,
         other_way: OtherWay,
         agreed: Callable[[Agreement, int], None],
         stale: Callable[[list[tuple[RelPath, int]]], None],
+        compress: bool = False,
     ) -> None:
         self._me = me
         self._region = region
@@ -83,6 +96,7 @@ class Outbound:
         self._other_way = other_way
         self._agreed = agreed
         self._stale = stale
+        self._compress = compress
         self._sending: Sending | None = None
         self._closed = False
         self.cursor = -1
@@ -161,7 +175,8 @@ class Outbound:
     def begin(self, cursor: int) -> Sending:
         """The peer has said hello, and that it has settled everything up to `cursor`."""
         self.cursor = cursor
-        self._sending = self._new_sending(cursor, self._say, self._channel.close)
+        self._sending = self._new_sending(cursor, self._say, self._drained, self._channel.close)
+        self._sending.encloses = self.peer is not None and self.peer.encloses
         self.way.box = self._sending.box
         return self._sending
 
@@ -195,7 +210,13 @@ class Outbound:
 
     def _say(self, frame: Frame) -> None:
         self._metrics.frame_sent(frame)
-        self._channel.write(encode(frame))
+        if isinstance(frame, Batch) and not self._compress and enclosed.encloses(frame):
+            self._channel.write_as_is(encode(frame))
+        else:
+            self._channel.write(encode(frame))
+
+    async def _drained(self) -> None:
+        await self._channel.drain()
 
     async def _listen(self, sending: Sending) -> None:
         while (raw := await self._channel.read()) is not None:

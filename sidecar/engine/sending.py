@@ -14,6 +14,7 @@ from sidecar.core.frames import Batch, Entry, Frame, How, Lane, OffersEnd, Sent,
 from sidecar.core.item import Item, Plan, Planned
 from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
+from sidecar.engine import enclosed
 from sidecar.engine.delivery import Delivery
 from sidecar.engine.identity import Identity
 from sidecar.engine.nowhere import Nowhere
@@ -44,6 +45,7 @@ class Sending:
         recheck: called with paths that came back torn.
         nowhere: who else has not got what this node is asked for and has not got.
         say: sends a frame.
+        drained: returns when most of what was said has left.
         cut: called when a batch could not be sent.
     """
 
@@ -59,6 +61,7 @@ class Sending:
         recheck: Callable[[list[RelPath]], None],
         nowhere: Nowhere,
         say: Callable[[Frame], None],
+        drained: Callable[[], Awaitable[None]],
         cut: Callable[[], None],
     ) -> None:
         self._me = me
@@ -70,7 +73,12 @@ class Sending:
         self._recheck = recheck
         self._nowhere = nowhere
         self._say = say
+        self._drained = drained
         self._cut = cut
+        self.encloses = False
+        """does the peer take small files in their entries?"""
+        self._full = False
+        """is the channel filled with them?"""
         self._wake = asyncio.Event()
         self._offers_due = 0.0
         self._said_end = False
@@ -170,12 +178,18 @@ class Sending:
         box = self.box
         if not box.live or box.in_flight(Lane.SMALL) >= SMALL_WINDOW:
             return False
-        if not self._delivery.ready() and any(item.stage for item in box.live.values()):
+        content = order.next_content(box, now)
+        encloses = content is not None and self._may_enclose(content)
+        if content is not None and not (not self._full if encloses else self._delivery.ready()):
             return False
-        plan = order.next_small(box, self._me.resolver, now, BATCH_ENTRIES, BATCH_BYTES)
+        limits = (enclosed.TOGETHER, enclosed.MOST) if encloses else (BATCH_BYTES, None)
+        plan = order.next_small(box, self._me.resolver, now, BATCH_ENTRIES, *limits)
         if plan is None:
             return False
         staged = [p.item for p in plan.planned if p.item.stage]
+        if encloses and all(map(self._may_enclose, staged)):
+            self._send_enclosed(plan, staged)
+            return True
         names = [item.path for item in staged]
         carrier = self._delivery.take() if names else None
         entries = [self._entry(p) for p in plan.planned]
@@ -185,6 +199,30 @@ class Sending:
             self._delivery.sending(names, sum(item.size for item in staged))
         self._say(self._batch(plan, carrier.batch if carrier is not None else "", entries))
         return True
+
+    # -- what needs no rsync
+
+    def _may_enclose(self, item: Item) -> bool:
+        return self.encloses and self._delivery.encloses and item.size <= enclosed.MOST
+
+    def _send_enclosed(self, plan: Plan, staged: list[Item]) -> None:
+        entries: list[Entry] = []
+        for planned in plan.planned:
+            entry, item = self._entry(planned), planned.item
+            if item.stage:
+                content = self._delivery.enclosed(item.path, item.size)
+                entry = Entry(entry.path, entry.version, entry.how, leans=entry.leans, content=content)
+            entries.append(entry)
+        self._delivery.sending([item.path for item in staged], sum(item.size for item in staged))
+        self._full = True
+        self._say(self._batch(plan, "", entries))
+        self._spawn(self._drain())
+
+    async def _drain(self) -> None:
+        """More of them goes when these have mostly left: what is said later, and is short, is not to wait for long."""
+        await self._drained()
+        self._full = False
+        self._wake.set()
 
     # -- what travels alone
 

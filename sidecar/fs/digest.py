@@ -45,6 +45,11 @@ def hash_fd(fd: int, path: bytes, is_open: Callable[[bool | None], None] | None 
     return before, digest
 
 
+def hash_bytes(content: bytes) -> bytes:
+    """xxh128 (16 bytes)."""
+    return xxhash.xxh3_128_digest(content)
+
+
 def _hash_chunks(fd: int) -> tuple[int, bytes]:
     state, buffer, total = xxhash.xxh3_128(), bytearray(_CHUNK), 0
     view = memoryview(buffer)

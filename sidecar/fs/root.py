@@ -18,6 +18,8 @@ MADE: Final = b".made"
 """The inbox's own corner: what this node stages itself. No region's name begins with a dot."""
 AHEAD: Final = b".ahead"
 """Copies that are made before anything is intended: they are nobody's bytes but ours, and go at every start."""
+ENCLOSED: Final = b".enclosed"
+"""Small files that came in a frame, until they are placed: a peer's, as what lies in a region's own directory."""
 _PRIVATE: Final = 0o700
 _POLLED: Final = {
     0x6969: "NFS",
@@ -60,7 +62,7 @@ class WebRoot(Tree):
         self.conflicts: Final = _private(os.path.join(state, "conflicts"))
         self.outbox: Final = _private(os.path.join(state, "outbox"))
         self.partial: Final = _private(partial_path(state))
-        for own in (MADE, AHEAD):
+        for own in (MADE, AHEAD, ENCLOSED):
             _make(self.inbox.fd, own)
         for tree, where in ((self.inbox, inbox), (self.trash, state)):
             _check_one_mount(self, tree, where)

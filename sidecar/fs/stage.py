@@ -13,10 +13,10 @@ import msgspec
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.paths import RelPath, join, name, parent
 from sidecar.fs import syscalls
-from sidecar.fs.digest import hash_fd
+from sidecar.fs.digest import hash_bytes, hash_fd
 from sidecar.fs.faults import Changed, Missing, Raced, Unstaged, about
 from sidecar.fs.lease import open_for_writing
-from sidecar.fs.root import AHEAD, MADE, WebRoot
+from sidecar.fs.root import AHEAD, ENCLOSED, MADE, WebRoot
 from sidecar.fs.stats import stat_at, stat_fd
 from sidecar.fs.tree import DIRECTORY, ENTER, Tree
 
@@ -52,6 +52,30 @@ def stage_file(root: WebRoot, staged: RelPath) -> Staged:
     except Raced as error:
         raise Unstaged(staged) from error
     return Staged(staged, stat, digest)
+
+
+def stage_bytes(root: WebRoot, content: bytes, digest: bytes) -> tuple[bytes, int]:
+    """A small file that came in a frame; its name in the corner `ENCLOSED` of the inbox, and its inode.
+
+    Raises:
+        Unstaged: the bytes have another hash. NoSpace, ReadOnly: nothing is left of it.
+    """
+    leaf = os.urandom(8).hex().encode()
+    path = join(RelPath(ENCLOSED), leaf)
+    if hash_bytes(content) != digest:
+        raise Unstaged(path)
+    with root.inbox.directory(RelPath(ENCLOSED)) as directory, about(path):
+        fd = os.open(leaf, _CREATE, 0o600, dir_fd=directory)
+        try:
+            written = os.write(fd, content)
+            while written < len(content):
+                written += os.write(fd, content[written:])
+            return leaf, os.fstat(fd).st_ino
+        except BaseException:
+            os.unlink(leaf, dir_fd=directory)
+            raise
+        finally:
+            os.close(fd)
 
 
 def stage_symlink(root: WebRoot, target: bytes) -> Staged:

@@ -30,7 +30,7 @@ from sidecar.fs.events import (
     Reason,
     reason_of,
 )
-from sidecar.fs.root import MADE, WebRoot
+from sidecar.fs.root import WebRoot
 from sidecar.fs.watchtree import INBOX_MASK, ROOT_MASK, WEB_MASK, Node, Watches, WatchTree
 
 LISTED_AT_ONCE: Final = 5_000
@@ -349,4 +349,4 @@ def _names(fd: int) -> list[tuple[bytes, bool]]:
 
 
 def _own_corner(path: RelPath, _is_dir: bool) -> bool:
-    return path == MADE or path.startswith(MADE + b"/")
+    return path.startswith(b".")

@@ -78,6 +78,13 @@ class Channel:
         Raises:
             ValueError: the frame is too long to be read on the other side.
         """
+        self._write(frame, deflates=self._deflates and len(frame) >= WORTH_IT)
+
+    def write_as_is(self, frame: bytes) -> None:
+        """The same with one that would hardly become shorter, as far as is known."""
+        self._write(frame, deflates=False)
+
+    def _write(self, frame: bytes, *, deflates: bool) -> None:
         if len(frame) > MAX_FRAME:
             raise ValueError(f"a frame of {len(frame)} bytes")
         transport = self._writer.transport
@@ -87,10 +94,10 @@ class Channel:
             log.warning("the peer does not read what it is sent, the channel is cut")
             self.close()
             return
-        self._writer.write(self._packed(frame))
+        self._writer.write(self._packed(frame, deflates=deflates))
 
-    def _packed(self, frame: bytes) -> bytes:
-        if not self._deflates or len(frame) < WORTH_IT:
+    def _packed(self, frame: bytes, *, deflates: bool) -> bytes:
+        if not deflates:
             return len(frame).to_bytes(_LENGTH, "big") + frame
         self._deflater = self._deflater or Deflater()
         deflated = self._deflater.deflate(frame)

@@ -18,6 +18,8 @@ WARM = 60
 """Changes on each side before it is looked at what is held: everything has been used once by then."""
 NAMES = 40
 """Files that a side writes in turns."""
+LONG = 40_000
+"""Lines of what goes by rsync; what is short needs none."""
 POOL = 4
 """Threads that asyncio's pool may have beside one for each core; it makes them as they are needed."""
 REST = 7.0
@@ -71,7 +73,7 @@ def held(node: Sidecar) -> Mapping[str, int]:
 
 def edit(here: Sidecar, there: Sidecar, number: int) -> None:
     """One change, seen to arrive: a file written, now and then a rename, a deletion and a symlink as well."""
-    name, text = f"{here.region}-{number % NAMES}", f"{number}\n"
+    name, text = f"{here.region}-{number % NAMES}", f"{number}\n" * (LONG if number % 2 else 1)
     (here.html / name).write_text(text)
     copy = there.html / name
     wait_for(lambda: copy.exists() and copy.read_text() == text, f"{name} {number} in {there.region}")

@@ -55,12 +55,16 @@ class Sender:
 
     # -- what goes
 
-    def plan(self, limit: int = 100, limit_bytes: int = 10_000, now: float = 0.0) -> Plan | None:
-        return order.next_small(self.box, self.resolver, now, limit, limit_bytes)
+    def plan(
+        self, limit: int = 100, limit_bytes: int = 10_000, now: float = 0.0, largest: int | None = None
+    ) -> Plan | None:
+        return order.next_small(self.box, self.resolver, now, limit, limit_bytes, largest)
 
-    def small(self, limit: int = 100, limit_bytes: int = 10_000, now: float = 0.0) -> list[str]:
+    def small(
+        self, limit: int = 100, limit_bytes: int = 10_000, now: float = 0.0, largest: int | None = None
+    ) -> list[str]:
         """The names in the next small batch; none if nothing may go."""
-        return names(self.plan(limit, limit_bytes, now))
+        return names(self.plan(limit, limit_bytes, now, largest))
 
     def with_content(self) -> list[str]:
         """What of the latest small batch brings its content."""

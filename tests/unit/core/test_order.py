@@ -4,8 +4,9 @@ import pytest
 
 from sidecar.core import order
 from sidecar.core.frames import Answer, Lane, Outcome
+from sidecar.core.item import PRIVATE_AFTER
 from sidecar.core.outbox import BUSY_RETRY, TROUBLE_RETRY
-from tests.unit.core.facts import deleted, directory, file, symlink
+from tests.unit.core.facts import deleted, directory, file, path, symlink
 from tests.unit.core.sender import LARGE, Sender
 
 # -- batches
@@ -45,6 +46,41 @@ def test_a_batch_ends_with_the_file_that_fills_it() -> None:
     for name in "efg":
         sender.file(name, size=50)
     assert [["e", "f"], ["g"]] == [sender.small(limit_bytes=100) for _ in range(2)]
+
+
+def test_a_batch_ends_before_the_first_file_that_is_too_large_for_it() -> None:
+    sender = Sender()
+    for name in "abcd":
+        sender.file(name, size=60 if name == "c" else 50)
+    assert [["a", "b"], [], ["c", "d"]] == [sender.small(largest=largest) for largest in (50, 50, 60)]
+
+
+def test_what_may_not_go_now_ends_no_batch() -> None:
+    sender = Sender()
+    for name in "abc":
+        sender.file(name, size=LARGE if name == "b" else 60 if name == "a" else 50)
+    sender.box.live[path("a")].not_before = 5.0
+    assert ["c"] == sender.small(largest=50)
+
+
+def test_what_a_symlink_leads_to_goes_with_it_however_large() -> None:
+    sender = Sender()
+    sender.link("link", "target")
+    sender.file("target", size=60)
+    assert ["target", "link"] == sender.small(largest=50)
+
+
+def test_the_first_content_is_that_of_a_file_that_may_go_with_others() -> None:
+    sender = Sender()
+    for name, size in (("large", LARGE), ("later", 5), ("mode", 5), ("alone", 5)):
+        sender.file(name, size=size, content=name != "mode")
+    sender.dir("a")
+    sender.box.live[path("later")].not_before = 5.0
+    sender.box.live[path("alone")].tries = PRIVATE_AFTER
+    assert None is order.next_content(sender.box, 0.0)
+    sender.file("b", size=7)
+    first, due = order.next_content(sender.box, 0.0), order.next_content(sender.box, 5.0)
+    assert first is not None and due is not None and (b"b", b"later") == (first.path, due.path)
 
 
 def test_only_content_that_goes_along_fills_a_batch() -> None:

@@ -1,6 +1,6 @@
 """The two ends of a connection to ams, over a channel of a test's own."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +20,9 @@ UNOPENED: Any = SimpleNamespace(close=lambda: None)
 
 
 def sender(node: Node, channel: Any = UNOPENED, comparing: Comparing | None = None) -> Outbound:
-    def sending(cursor: int, say: Callable[[Frame], None], cut: Callable[[], None]) -> Sending:
+    def sending(
+        cursor: int, say: Callable[[Frame], None], drained: Callable[[], Awaitable[None]], cut: Callable[[], None]
+    ) -> Sending:
         return Sending(
             node.me,
             "ams",
@@ -31,6 +33,7 @@ def sender(node: Node, channel: Any = UNOPENED, comparing: Comparing | None = No
             recheck=lambda _: None,
             nowhere=NOTHING,
             say=say,
+            drained=drained,
             cut=cut,
         )
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sidecar.core import frames
 from sidecar.core.entry import Dot, Head, Kind, Version
-from sidecar.core.frames import PROTOCOL, Batch, Entry, Frame, Hello, How, Lane, Ping, Sent, Settle
+from sidecar.core.frames import MAX_ENCLOSED, PROTOCOL, Batch, Entry, Frame, Hello, How, Lane, Ping, Sent, Settle
 from sidecar.core.lanes import WINDOW
 from sidecar.core.paths import RelPath
 from sidecar.engine.inbound import MAX_STAGING, MAX_UNANSWERED, Inbound
@@ -247,7 +247,8 @@ VERSION = st.one_of(
     st.tuples(st.lists(DOT, max_size=2), st.lists(HEAD, max_size=2)),
     st.tuples(st.just([(9, 6)]), st.lists(SOUND, min_size=1, max_size=1)),
 )
-ENTRY = st.tuples(BYTES, VERSION, st.integers(0, 4), BYTES, BYTES, st.integers(-1, 3))
+CONTENT = st.sampled_from((None, None, None, b"", b"a page", b"c" * MAX_ENCLOSED, b"c" * (MAX_ENCLOSED + 1)))
+ENTRY = st.tuples(BYTES, VERSION, st.integers(0, 4), BYTES, BYTES, st.integers(-1, 3), CONTENT)
 NAMES = st.sampled_from(("", "ams-0.x", "ams-0.y", "..", "a/b", "x" * 300))
 LANE = st.integers(0, 3)
 FRAME = st.one_of(

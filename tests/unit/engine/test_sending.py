@@ -13,10 +13,12 @@ from sidecar.core.frames import Answer, Batch, Frame, Gone, How, Lane, OffersEnd
 from sidecar.core.item import PRIVATE_AFTER, Item
 from sidecar.core.outbox import Outbox
 from sidecar.core.paths import RelPath
+from sidecar.engine import enclosed
 from sidecar.engine.delivery import Load
 from sidecar.engine.node import Node
 from sidecar.engine.sending import Sending
 from sidecar.errors import Retryable
+from sidecar.fs.root import WebRoot
 from tests.unit.engine.conftest import Starter
 
 PAGE = RelPath(b"page")
@@ -45,13 +47,15 @@ class Carried:
 class Carriers:
     """A `Delivery` with such ones; it has nothing that travels alone but what `load` is."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: WebRoot) -> None:
+        self._root = root
         self.status = 0
         self.error: Exception | None = None
         self.held = asyncio.Event()
         self.held.set()
         self.alone: Load | None = None
         self.stalls = False
+        self.encloses = False
         self.handed: list[RelPath] = []
 
     def ready(self) -> bool:
@@ -59,6 +63,9 @@ class Carriers:
 
     def take(self) -> Carried:
         return Carried(self.status, self.error, self.held)
+
+    def enclosed(self, path: RelPath, size: int) -> bytes:
+        return enclosed.read(self._root, path, size)
 
     def sending(self, paths: Sequence[RelPath], size: int) -> None:
         self.handed += paths
@@ -74,10 +81,12 @@ class Connection:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.carriers = Carriers()
+        self.carriers = Carriers(node.root)
         self.said: list[Frame] = []
         self.torn: list[RelPath] = []
         self.cuts = 0
+        self.channel_drained = asyncio.Event()
+        self.channel_drained.set()
         Path(node.root.path, "page").write_text("page")
         node.intake.absorb([PAGE])
         carriers: Any = self.carriers
@@ -91,9 +100,13 @@ class Connection:
             recheck=self.torn.extend,
             nowhere=node.landing.nowhere,
             say=self.said.append,
+            drained=self._drained,
             cut=self._cut,
         )
         self.sending.box.offers_loaded(node.index.max_seq())
+
+    async def _drained(self) -> None:
+        await self.channel_drained.wait()
 
     def _cut(self) -> None:
         self.cuts += 1

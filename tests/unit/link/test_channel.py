@@ -70,6 +70,16 @@ async def test_one_side_deflates_while_the_other_does_not() -> None:
             assert frame == await new.read()
 
 
+async def test_what_would_not_become_shorter_goes_as_it_is_between_others() -> None:
+    async with raw() as (channel, reader, _):
+        channel.deflate()
+        for write in (channel.write, channel.write_as_is, channel.write):
+            write(LONG)
+        deflated = packed(Deflater().deflate(LONG), DEFLATED)
+        expected = deflated + packed(LONG) + packed(second(LONG), DEFLATED)
+        assert expected == await reader.readexactly(len(expected))
+
+
 async def test_a_long_frame_goes_deflated_and_a_short_one_as_it_is() -> None:
     async with raw() as (channel, reader, _):
         channel.write(LONG)
