@@ -54,7 +54,7 @@ class Lab:
         self._client, self._image, self._wan = client, image, wan
         self._project = f"{base}-bench-{secrets.token_hex(4)}"
         self._calm = meter.CALM
-        self._last_sweep = -1e9
+        self._replaced_at = -1e9
         self._nodes: list[Container] = []
         self._networks: dict[str, Network] = {}
 
@@ -217,13 +217,13 @@ class Lab:
         work = WORKS[name]
         ready = self._ask(name, "prepare", size, work.limit)
         if work.sweeps:
-            time.sleep(max(0.0, self._last_sweep + self.tool.rest - time.monotonic()))
+            time.sleep(max(0.0, self._replaced_at + self.tool.rest - time.monotonic()))
         self.settle()
         before = self.reading()
         outcome = ready and self._ask(name, "run", size, work.limit)
         after = self.settle()
-        if work.sweeps:
-            self._last_sweep = time.monotonic()
+        if work.replaces:
+            self._replaced_at = time.monotonic()
         return Measurement(
             tool=self.tool.name,
             work=name,

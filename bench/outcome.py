@@ -15,7 +15,7 @@ class Size:
     mib: int = 256
     seconds: int = 20
     """Of the works that go on for a time: both sides writing, idling."""
-    budget: float = 60.0
+    budget: float = 30.0
     """Seconds after which single changes end, however few there were: a slow tool need not do all."""
 
 

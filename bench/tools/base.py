@@ -37,7 +37,7 @@ class Tool(abc.ABC):
     skips: frozenset[str] = frozenset()
     """Works that make no sense with it."""
     rest: float = 0.0
-    """Seconds between two works that replace or delete most of the tree, after which the second passes unasked."""
+    """Seconds after anything was replaced or deleted, after which most of the tree may be unasked."""
     rescans: bool = False
     """Does it scan all of its tree from time to time?"""
     gives_up_at: int = 100_000

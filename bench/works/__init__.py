@@ -24,23 +24,26 @@ class Work(NamedTuple):
     limit: float
     """Seconds after which it is ended from outside, whatever it waits for."""
     prepare: Callable[[Site, Size], None] = nothing
+    replaces: bool = False
+    """Replaces or deletes something, and be it one file: it counts with what a later work sweeps away."""
     sweeps: bool = False
-    """Replaces or deletes so much that a tool may not let it pass unasked, if two such works come close together."""
+    """Replaces or deletes so much that a tool may not let it pass unasked, if anything was replaced shortly before."""
     memory: bool = False
     """Is the nodes' memory looked at afterwards?"""
 
 
 WORKS = {
-    "both": Work(both.run, 180.0, both.prepare, sweeps=True),
-    "singles": Work(singles.run, 120.0),
-    "overwrites": Work(overwrites.run, 120.0, overwrites.prepare),
-    "burst": Work(burst.run, 300.0, burst.prepare),
-    "rename": Work(rename.run, 300.0, rename.prepare, sweeps=True),
+    "both": Work(both.run, 180.0, both.prepare, replaces=True),
+    "overwrites": Work(overwrites.run, 120.0, overwrites.prepare, replaces=True),
     "upload": Work(upload.run, 180.0),
-    "delta": Work(delta.run, 180.0, delta.prepare),
+    "delta": Work(delta.run, 180.0, delta.prepare, replaces=True),
+    "singles": Work(singles.run, 120.0),
+    "burst": Work(burst.run, 300.0, burst.prepare),
+    "rename": Work(rename.run, 300.0, rename.prepare, replaces=True),
     "idle": Work(idle.run, 180.0, memory=True),
-    "delete": Work(delete.run, 300.0, delete.prepare, sweeps=True),
+    "delete": Work(delete.run, 300.0, delete.prepare, replaces=True, sweeps=True),
 }
-"""Those of `make bench`, in their order: what sweeps lies apart, what a tool may never finish comes last."""
+"""Those of `make bench`, in their order: what replaces anything comes early, the sweep last, as a tool may never finish
+it, and what replaces nothing fills the time between."""
 HELPERS = {"sentinel": Work(sentinel.run, 1000.0), "tree": Work(tree.run, 1800.0)}
 """What is done around them."""

@@ -7,7 +7,7 @@ from bench.outcome import Outcome, Size
 from bench.works import burst, rename
 from bench.works.site import Site, until
 
-WITHIN = 60.0
+WITHIN = 30.0
 STAYS = 2.0
 """Seconds that it must stay away; a tool may bring back what it has not yet heard is gone."""
 
