@@ -4,8 +4,10 @@ from typing import Final
 
 from sidecar.errors import Retryable
 
+_MORE: Final = 0.01
+
 HEARTBEAT: Final = 5.0
-"""Seconds between two pings."""
+"""Seconds between two pings, each of which is answered by one."""
 SILENCE: Final = 20.0
 """Seconds without a frame after which a link counts as cut."""
 
@@ -14,3 +16,8 @@ def check_heard(region: str, heard_at: float, now: float) -> None:
     """Its last frame came at `heard_at` (monotonic seconds). Raises Retryable: that is too long ago."""
     if now - heard_at > SILENCE:
         raise Retryable(f"{region} has been silent for {SILENCE:.0f} s")
+
+
+def until_silent(heard_at: float, now: float) -> float:
+    """Seconds after which `check_heard` would raise, unless something is heard before."""
+    return max(0.0, heard_at + SILENCE - now) + _MORE

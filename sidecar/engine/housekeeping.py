@@ -23,9 +23,10 @@ log = structlog.get_logger(__name__)
 
 CHECKPOINT: Final = 10.0
 """Seconds between two checkpoints of the index."""
-SOUND: Final = 1.0
 REST: Final = 5.0
 """Seconds in which nothing was written, after which memory is given back: 0.1 ms when there is none to give."""
+RESTS: Final = 12
+"""The first of so many rests in a row gives back, for what needs memory and writes nothing: a scan, a status."""
 TRASH: Final = 60.0
 YOUNG_US: Final = 3_600_000_000
 """Younger trash than this is not dropped for its size alone."""
@@ -93,24 +94,32 @@ class Housekeeping:
         Raises:
             IndexDamaged: it is to be set aside and built anew.
         """
-        while True:
-            self._index.sound()
-            await asyncio.sleep(SOUND)
+        damaged = asyncio.Event()
+        self._index.on_damage(damaged.set)
+        self._index.sound()
+        await damaged.wait()
+        self._index.sound()
 
     async def checkpoints(self) -> None:
         """Moves the log of the index into the index, off the loop."""
+        moved = -1
         while True:
             await asyncio.sleep(CHECKPOINT)
+            written = self._index.statements
+            if written == moved:
+                continue
             with later():
                 await asyncio.to_thread(self._index.checkpoint)
+                moved = written
 
     async def memory(self) -> None:
-        """Gives back what a burst or a scan has left, as soon as nothing is written any more."""
-        before = -1
+        """Gives back what a burst or a scan has left, as soon as nothing is written any more, and now and then."""
+        before, rests = -1, 0
         while True:
             await asyncio.sleep(REST)
             written = self._index.rows_written
-            if written == before:
+            rests = rests + 1 if written == before else 0
+            if rests % RESTS == 1:
                 self._index.release()
                 await asyncio.to_thread(syscalls.malloc_trim)
             before = written

@@ -17,6 +17,9 @@ log = structlog.get_logger(__name__)
 CLOCK_WARNING_US: Final = 60_000_000
 """A peer's clock further off than this is reported: it decides who wins a conflict."""
 
+CONTACT_US: Final = 60_000_000
+"""How old the stored time of a contact may become while a peer is heard: far less than what depends on it, days."""
+
 
 def _nobody() -> None:
     return None
@@ -43,6 +46,8 @@ class Identity:
     clock_off_us: dict[str, int] = dataclasses.field(default_factory=dict)
     protocols: dict[str, int] = dataclasses.field(default_factory=dict)
     """what the peers spoke in their last hello, understood or not"""
+    _stored: dict[tuple[str, str], tuple[int, int]] = dataclasses.field(default_factory=dict)
+    """the seq that was stored of each node last, and when (µs)"""
 
     @property
     def epoch(self) -> int:
@@ -100,12 +105,18 @@ class Identity:
 
     def met(self, peer: Hello) -> None:
         """A node said hello: remembered with its epoch; a new epoch forgets what we had settled of the old one."""
+        self._stored.pop((peer.region, peer.node), None)
         self.index.meet(peer.region, peer.node, peer.epoch, peer.run, peer.seq, self.now_us())
         self.peer_clock(peer.region, peer.now_us)
 
     def heard_of(self, peer: Hello, seq: int) -> None:
-        """The peer says that it has given the seq `seq`: what it must still know of when it comes back."""
-        self.index.heard(peer.region, peer.node, seq, self.now_us())
+        """The peer says that it has given the seq `seq`: what it must still know of when it comes back. That it lives
+        alone is stored every `CONTACT_US`: nothing else would be written to the index of an idle node."""
+        now_us, (stored, at_us) = self.now_us(), self._stored.get((peer.region, peer.node), (-1, 0))
+        if seq == stored and abs(now_us - at_us) < CONTACT_US:
+            return
+        self.index.heard(peer.region, peer.node, seq, now_us)
+        self._stored[peer.region, peer.node] = seq, now_us
 
     def settled_of(self, peer: Hello, cursor: int) -> None:
         """The peer says that we settled its rows up to `cursor`."""

@@ -38,7 +38,7 @@ from sidecar.core.ports import DiskFull, Staged
 from sidecar.engine.answering import Answerer
 from sidecar.engine.comparing import OtherWay, Way, both
 from sidecar.engine.enclosed import encloses, may_bring
-from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard
+from sidecar.engine.heartbeat import SILENCE, check_heard, until_silent
 from sidecar.engine.identity import Identity
 from sidecar.engine.landed import Landed, did_not_fit
 from sidecar.engine.landing import Landing
@@ -248,10 +248,10 @@ class Inbound:
             self._cursor = cursor
 
     async def _beat(self) -> None:
+        # it pings, and each is answered: that both live is seen without a word of our own
         while True:
-            await asyncio.sleep(HEARTBEAT)
+            await asyncio.sleep(until_silent(self.heard_at, time.monotonic()))
             check_heard(self._region, self.heard_at, time.monotonic())
-            self._beat_back()
 
     def _beat_back(self) -> None:
         """Say what we remember: a sender that is about to end waits for that."""

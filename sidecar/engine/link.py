@@ -27,7 +27,7 @@ from sidecar.errors import GeorootError, ProtocolViolation, Retryable
 from sidecar.index.peers import MAX_NODES
 from sidecar.link.channel import open_control
 from sidecar.link.keys import InstalledKeys
-from sidecar.link.master import LinkState, Master, Peer
+from sidecar.link.master import CHECK_INTERVAL, LinkState, Master, Peer
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +75,7 @@ class Link:
             env,
             delays=lambda attempt: delay(RECONNECT, attempt),
             changed=self._state_changed,
+            heard=self._heard_lately,
         )
         self.delivery = Delivery(
             self.master,
@@ -100,6 +101,9 @@ class Link:
     def told(self) -> bool:
         """Has the peer stored how far it is?"""
         return self.outbound is not None and self.outbound.told
+
+    def _heard_lately(self) -> bool:
+        return self.outbound is not None and time.monotonic() - self.outbound.heard_at < CHECK_INTERVAL
 
     def wake(self) -> None:
         """There may be something to send."""

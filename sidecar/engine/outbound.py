@@ -1,6 +1,7 @@
 """One link, seen from the side that sends: what the peer lacks is known here, goes out (`sending`), and is answered."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
@@ -29,7 +30,7 @@ from sidecar.core.paths import RelPath
 from sidecar.engine import enclosed
 from sidecar.engine.asking import Asking
 from sidecar.engine.comparing import Comparer, OtherWay, Way, both
-from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard
+from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard, until_silent
 from sidecar.engine.identity import Identity
 from sidecar.engine.replica import Changed
 from sidecar.engine.sending import Sending
@@ -43,6 +44,8 @@ MAX_PROBLEMS: Final = 10_000
 """Paths of which it is remembered why the peer has not got them, a hundred times what a status lists."""
 MAX_HINT: Final = 1000
 """Characters of why."""
+BUSY_BEAT: Final = 1.0
+"""Seconds between two looks at what waits for the peer, while something does."""
 
 
 class Sender(Protocol):
@@ -98,6 +101,7 @@ class Outbound:
         self._stale = stale
         self._compress = compress
         self._sending: Sending | None = None
+        self._stirred = asyncio.Event()
         self._closed = False
         self.cursor = -1
         """when there is no `box`: the seq up to which the peer had confirmed everything, -1: it said nothing yet"""
@@ -125,6 +129,7 @@ class Outbound:
         sending = self._sending
         if sending is None:
             return
+        self._stirred.set()
         if changed.local:
             sending.box.change(changed.row, changed.came_from, changed.content)
             sending.wake()
@@ -264,6 +269,7 @@ class Outbound:
             if anew:
                 sending.box.offer(row)
                 sending.wake()
+                self._stirred.set()
             return anew
 
         return Comparer(
@@ -307,7 +313,17 @@ class Outbound:
                 said, at = sending.box.cursor, now
                 self.tell(said)
             sending.wake()
-            await asyncio.sleep(1.0)
+            if sending.box.idle:
+                await self._stirred_or(min(at + HEARTBEAT - now, until_silent(self.heard_at, now)))
+            else:
+                await asyncio.sleep(BUSY_BEAT)
+
+    async def _stirred_or(self, seconds: float) -> None:
+        """Wait until there is something to send, or so long: nothing else is to be seen to while there is nothing."""
+        self._stirred.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stirred.wait()
 
 
 def sendable(row: Row) -> bool:

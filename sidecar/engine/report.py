@@ -146,7 +146,6 @@ class Reporter:
         hello = (outbound.peer if outbound is not None else None) or next(iter(incoming), None)
         cursor = box.cursor if box is not None else link.cursor
         off = node.me.clock_off_us.get(link.peer.region)
-        contacts = [peer.contact_us for peer in node.index.peers() if peer.region == link.peer.region]
         return PeerStatus(
             region=link.peer.region,
             address=f"{link.peer.host}:{link.peer.port}",
@@ -160,12 +159,20 @@ class Reporter:
             in_flight=sum(box.in_flight(lane) for lane in Lane) if box is not None else 0,
             lag=0.0 if box is not None and box.idle else self._lag(cursor),
             clock_off=off / 1e6 if off is not None else 0.0,
-            last_contact=max(0.0, (now_us() - max(contacts)) / 1e6) if contacts else -1.0,
+            last_contact=self._last_contact(link),
             protocol=node.me.protocols.get(link.peer.region, 0),
             compared=time.monotonic() - link.comparing.at if link.comparing.at is not None else -1.0,
             differing=len(link.comparing.buckets),
             offered_anew=link.comparing.offered,
         )
+
+    def _last_contact(self, link: Link) -> float:
+        """Seconds since the peer was heard, -1: never. Of what lives the index is told now and then."""
+        living = [one for one in (link.outbound, *link.incoming) if one is not None and one.peer is not None]
+        if living:
+            return time.monotonic() - max(one.heard_at for one in living)
+        contacts = [peer.contact_us for peer in self._node.index.peers() if peer.region == link.peer.region]
+        return max(0.0, (now_us() - max(contacts)) / 1e6) if contacts else -1.0
 
     def _behind(self, cursor: int) -> int:
         return self._node.index.count_since(cursor) if cursor >= 0 else -1

@@ -60,6 +60,8 @@ class Database:
         self.written = 0
         self.damage: IndexDamaged | None = None
         """the last error that told that the file is no index any more, whoever it was raised to"""
+        self.damaged: Callable[[], None] = lambda: None
+        """called with each of these"""
         self.node = Node("", 0, 0, 0, found_done=False, clean=True, boot_id="")
         self.counts: dict[int, int] = {}
         self.known: dict[bytes, Any] = {}
@@ -114,8 +116,13 @@ class Database:
     def _noted(self, error: sqlite3.Error | UnicodeDecodeError) -> GeorootError:
         told = translated(error)
         if isinstance(told, IndexDamaged):
-            self.damage = told
+            self.note_damage(told)
         return told
+
+    def note_damage(self, told: IndexDamaged) -> None:
+        """Somebody met it, and may be the only one to hear of it otherwise."""
+        self.damage = told
+        self.damaged()
 
     def all(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
         """Every row that a query finds: no cursor stays open, so that writes between two pages are safe."""
@@ -186,6 +193,11 @@ class Database:
             return
         self.run(f"ROLLBACK TO s{depth}")
         self.run(f"RELEASE s{depth}")
+
+    @property
+    def changes(self) -> int:
+        """Rows that were changed since the connection was made, of all tables; what was undone counts too."""
+        return self._connection.total_changes
 
     def release(self) -> None:
         """Forget the rows and pages that are in memory, outside a transaction: what is asked for is read again."""

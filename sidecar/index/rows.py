@@ -239,7 +239,7 @@ class Rows(Table):
         try:
             return decoded(found)
         except IndexDamaged as error:
-            self._db.damage = error
+            self._db.note_damage(error)
             raise
 
     @property

@@ -75,6 +75,15 @@ class Index(SummedRows, NodeTable, PeerTable, PendingTable, KeptTables):
         if self._db.damage is not None:
             raise self._db.damage
 
+    def on_damage(self, told: Callable[[], None]) -> None:
+        """Have `told` called when something tells that the index is damaged."""
+        self._db.damaged = told
+
+    @property
+    def statements(self) -> int:
+        """How many rows of any table were changed by this connection: the same as before means that no log grew."""
+        return self._db.changes
+
     def start_run(self, boot_id: str, now_us: int) -> Stop:
         """Draw the number of this run and record it with its first seq, durably; how the run before it ended."""
         before = self.start(boot_id, now_us)

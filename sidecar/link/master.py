@@ -79,6 +79,7 @@ class Master:
         env: the environment that ssh needs (`identity.environment`).
         delays: seconds to wait before the n-th retry in a row, n from 0.
         changed: called with (region, state, what is wrong and what to do about it, "" if nothing).
+        heard: did something come over it within `CHECK_INTERVAL`? Then nobody needs to ask whether it lives.
 
     Raises:
         EnvironmentFault: region, host or run directory cannot be written into ssh's configuration.
@@ -93,6 +94,7 @@ class Master:
         *,
         delays: Callable[[int], float],
         changed: Callable[[str, LinkState, str], None],
+        heard: Callable[[], bool] = lambda: False,
     ) -> None:
         self.peer = peer
         self.env = env
@@ -101,6 +103,7 @@ class Master:
         """what was wrong last, with a hint; "" while it is up"""
         self._delays = delays
         self._changed = changed
+        self._heard = heard
         self._socket = os.path.join(run_dir, f"m.{peer.region}")
         self._config = os.path.join(run_dir, f"ssh_config.{peer.region}")
         self._up = asyncio.Event()
@@ -188,7 +191,7 @@ class Master:
         ended = asyncio.create_task(child.wait())
         try:
             while not (await asyncio.wait((ended,), timeout=CHECK_INTERVAL))[0]:
-                if not await answers(self._socket, CHECK_TIME):
+                if not self._heard() and not await answers(self._socket, CHECK_TIME):
                     return f"ssh did not answer for {CHECK_TIME:.0f} s"
         finally:
             ended.cancel()

@@ -162,6 +162,7 @@ class Spare:
         self._changed = changed
         self._child: Child | None = None
         self._names: bytes | None = None
+        self._given = asyncio.Event()
         self._given_at = 0.0
         self._killed = False
         self._outcome: asyncio.Future[RsyncOutcome] = asyncio.get_running_loop().create_future()
@@ -179,6 +180,7 @@ class Spare:
             raise ValueError("a spare sends one batch")
         self._names = listed(names)
         self._given_at = time.monotonic()
+        self._given.set()
         self._hand_over()
         return asyncio.shield(self._outcome)
 
@@ -231,11 +233,12 @@ class Spare:
         await asyncio.sleep(READY_TIME)
         if not self.ready:
             child.kill()
+        await self._given.wait()
         moved, since = -1, time.monotonic()
         while True:
             await asyncio.sleep(STALL / 6)
             now, at = _moved(child.pid), time.monotonic()
-            if now != moved or self._names is None:
+            if now != moved:
                 moved, since = now, at
             elif at - since > STALL:
                 child.kill()
