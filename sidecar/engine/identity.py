@@ -17,8 +17,10 @@ log = structlog.get_logger(__name__)
 CLOCK_WARNING_US: Final = 60_000_000
 """A peer's clock further off than this is reported: it decides who wins a conflict."""
 
-CONTACT_US: Final = 60_000_000
-"""How old the stored time of a contact may become while a peer is heard: far less than what depends on it, days."""
+CONTACT: Final = 60.0
+"""Seconds that the stored time of a contact may lag while a peer is heard, at most."""
+_PART: Final = 0.01
+"""Of what depends on it, at most."""
 
 
 def _nobody() -> None:
@@ -46,6 +48,8 @@ class Identity:
     clock_off_us: dict[str, int] = dataclasses.field(default_factory=dict)
     protocols: dict[str, int] = dataclasses.field(default_factory=dict)
     """what the peers spoke in their last hello, understood or not"""
+    contact_us: int = 0
+    """how far the stored time of a contact may lag, see `contact_lag_us`"""
     _stored: dict[tuple[str, str], tuple[int, int]] = dataclasses.field(default_factory=dict)
     """the seq that was stored of each node last, and when (µs)"""
 
@@ -111,9 +115,9 @@ class Identity:
 
     def heard_of(self, peer: Hello, seq: int) -> None:
         """The peer says that it has given the seq `seq`: what it must still know of when it comes back. That it lives
-        alone is stored every `CONTACT_US`: nothing else would be written to the index of an idle node."""
+        alone is stored now and then: nothing else would be written to the index of an idle node."""
         now_us, (stored, at_us) = self.now_us(), self._stored.get((peer.region, peer.node), (-1, 0))
-        if seq == stored and abs(now_us - at_us) < CONTACT_US:
+        if seq == stored and abs(now_us - at_us) < self.contact_us:
             return
         self.index.heard(peer.region, peer.node, seq, now_us)
         self._stored[peer.region, peer.node] = seq, now_us
@@ -129,6 +133,11 @@ class Identity:
         self.clock_off_us[region] = off
         if abs(off) > CLOCK_WARNING_US >= abs(was):
             log.warning("the clocks differ: the later write wins a conflict", peer=region, seconds=off // 1_000_000)
+
+
+def contact_lag_us(*limits: float) -> int:
+    """How far the stored time of a contact may lag (µs), where these limits depend on it (seconds)."""
+    return round(1e6 * min(CONTACT, *(_PART * limit for limit in limits)))
 
 
 def check_hello(frame: Frame | None, region: str) -> Hello:

@@ -23,7 +23,7 @@ from sidecar.engine.finds import Finds
 from sidecar.engine.forgotten import Forgotten
 from sidecar.engine.holds import Holds
 from sidecar.engine.housekeeping import YOUNG_US, Housekeeping
-from sidecar.engine.identity import Identity
+from sidecar.engine.identity import Identity, contact_lag_us
 from sidecar.engine.intake import Intake
 from sidecar.engine.joining import Joining
 from sidecar.engine.landing import Landing
@@ -82,6 +82,7 @@ class Node:
         index.set_scope(ageing.scope_of(options.exclude, options.served_at, links_outside=options.links_outside))
         self.resolver = Resolver(self._link_at, options.served_at.encode())
         self.me = Identity(options.region, options.node, options.image, rsync, index, self.resolver, now_us)
+        self.me.contact_us = contact_lag_us(options.tombstone_keep, options.forget_after)
         self.durability = Durability(self._flush)
         self.disk = RootDisk(
             root,

@@ -16,6 +16,10 @@ log = structlog.get_logger(__name__)
 
 IDLE_LIFE: Final = 900.0
 """Seconds after which a spare that nobody took is replaced: it was seen to work that long."""
+AT_REST: Final = 2
+"""So many are kept where nothing was sent for `REST`: a change, and one that comes while the next spare starts."""
+REST: Final = 10.0
+"""Seconds."""
 REFILL_PAUSE: Final = 0.005
 """Seconds between the taking of a spare and the start of the next one, which would else compete with the batch for the
 processor: 1.4 instead of 2.6 ms until a file is staged, measured on two cores that did the work of both ends."""
@@ -28,7 +32,7 @@ class Spares:
 
     Args:
         node: the name of this node; batch ids begin with it.
-        count: how many are kept; 0 starts each when it is taken.
+        count: how many are kept while they are used, `AT_REST` otherwise; 0 starts each when it is taken.
         delays: seconds to wait before the n-th start in a row after failures, n from 0.
         changed: called when one became ready.
     """
@@ -52,6 +56,7 @@ class Spares:
         self._waiting: list[Spare] = []
         self._taken: set[Spare] = set()
         """taken or dropped, and not ended yet"""
+        self._taken_at = -REST
         self._failures = 0
         self._wake = asyncio.Event()
 
@@ -69,6 +74,7 @@ class Spares:
         """
         spare = self._start(batch, size) if batch or not self._waiting else self._best()
         self._taken.add(spare)
+        self._taken_at = time.monotonic()
         self._wake.set()
         return spare
 
@@ -97,10 +103,13 @@ class Spares:
             await asyncio.sleep(REFILL_PAUSE)
             now = time.monotonic()
             self._drop([spare for spare in self._waiting if now - spare.born > IDLE_LIFE])
-            while len(self._waiting) < self._count:
+            rests_in = self._taken_at + REST - now
+            count = self._count if rests_in > 0 else min(self._count, AT_REST)
+            self._drop(self._waiting[count:])
+            while len(self._waiting) < count:
                 self._waiting.append(self._start())
             with suppress(TimeoutError):
-                async with asyncio.timeout(IDLE_LIFE / 10):
+                async with asyncio.timeout(rests_in if count > AT_REST else IDLE_LIFE / 10):
                     await self._wake.wait()
             if self._failures:
                 await asyncio.sleep(self._delays(self._failures - 1))

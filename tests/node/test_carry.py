@@ -309,3 +309,19 @@ async def test_who_awaits_the_outcome_may_be_cancelled(pair: Pair) -> None:
         waiting.cancel()
         outcome = await asyncio.wait_for(spare.wait_ended(), 10)
     assert Verdict.SENT is outcome.verdict
+
+
+async def test_what_rests_keeps_two_and_as_many_as_it_is_told_while_it_sends(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.link.spares.REST", 3.0)
+    (pair.msk.html / "page").write_text("new")
+    async with pair.up() as master:
+        spares = pair.msk.spares(master, 4)
+        async with running(spares.run()):
+            await until(lambda: spares.ready == 2, "two")
+            assert 0 == (await spares.take().send([b"page"])).status
+            await until(lambda: spares.ready == 4, "four")
+            await until(lambda: spares.ready == 2, "two again")
+            assert [] == [spare for spare in spares._waiting if spare.ended]
+            await asyncio.wait_for(asyncio.gather(*(one.wait_ended() for one in spares._taken)), 10)

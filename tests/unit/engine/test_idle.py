@@ -16,7 +16,7 @@ from sidecar.core.entry import Kind
 from sidecar.core.frames import PROTOCOL, Batch, Hello, Lane, Outcome, Ping, Settle
 from sidecar.core.paths import RelPath
 from sidecar.engine import heartbeat
-from sidecar.engine.identity import CONTACT_US
+from sidecar.engine.identity import CONTACT, contact_lag_us
 from sidecar.engine.link import Link
 from sidecar.engine.replica import Changed
 from sidecar.errors import Retryable
@@ -59,6 +59,7 @@ def test_that_a_peer_lives_is_stored_when_it_says_something_new_or_a_minute_has_
     start: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node, now = start(), [1_000_000_000]
+    minute = node.me.contact_us = 60_000_000
     node.me.now_us = lambda: now[0]
     node.me.met(AMS)
     told: list[tuple[int, int]] = []
@@ -67,13 +68,18 @@ def test_that_a_peer_lives_is_stored_when_it_says_something_new_or_a_minute_has_
         told.append((seq, now_us - 1_000_000_000))
 
     monkeypatch.setattr(node.index, "heard", heard)
-    for seq, later in [(11, 0), (11, 5), (12, 5), (12, CONTACT_US), (12, 5), (12, -2 * CONTACT_US)]:
+    for seq, later in [(11, 0), (11, 5), (12, 5), (12, minute), (12, 5), (12, -2 * minute)]:
         now[0] += later
         node.me.heard_of(AMS, seq)
-    assert [(11, 0), (12, 10), (12, 10 + CONTACT_US), (12, 15 - CONTACT_US)] == told
+    assert [(11, 0), (12, 10), (12, 10 + minute), (12, 15 - minute)] == told
     node.me.met(AMS)
     node.me.heard_of(AMS, 12)
     assert 5 == len(told), "a node that is met anew may have been forgotten"
+
+
+def test_how_far_the_time_of_a_contact_lags_is_little_beside_what_depends_on_it() -> None:
+    assert round(CONTACT * 1e6) == contact_lag_us(30 * 86400.0, 90 * 86400.0)
+    assert 600_000 == contact_lag_us(60.0, 90 * 86400.0) == contact_lag_us(86400.0, 60.0)
 
 
 def test_a_log_to_which_nothing_was_written_is_not_moved(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
