@@ -16,8 +16,8 @@ log = structlog.get_logger(__name__)
 
 IDLE_LIFE: Final = 900.0
 """Seconds after which a spare that nobody took is replaced: it was seen to work that long."""
-AT_REST: Final = 2
-"""So many are kept where nothing was sent for `REST`: a change, and one that comes while the next spare starts."""
+AT_REST: Final = 1
+"""So many are kept where none was taken for `REST`: what is small travels in frames, and needs none."""
 REST: Final = 10.0
 """Seconds."""
 REFILL_PAUSE: Final = 0.005

@@ -237,7 +237,8 @@ async def test_files_of_a_private_directory_go_as_well(pair: Pair) -> None:
         assert {b"copy": b"copy"} == staged(inbox(pair, spare.batch))
 
 
-async def test_spares_are_replaced_when_taken_and_when_they_die(pair: Pair) -> None:
+async def test_spares_are_replaced_when_taken_and_when_they_die(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.link.spares.AT_REST", 2)
     async with carrying(pair, count=2) as spares:
         first = spares.take()
         await until(lambda: spares.ready == 2, "the next one")
@@ -249,8 +250,8 @@ async def test_spares_are_replaced_when_taken_and_when_they_die(pair: Pair) -> N
 
 
 async def test_a_spare_that_nobody_took_leaves_nothing(pair: Pair) -> None:
-    async with carrying(pair, count=2) as spares:
-        assert 2 == len(list((pair.ams.inbox / "msk").iterdir()))
+    async with carrying(pair) as spares:
+        assert 1 == len(list((pair.ams.inbox / "msk").iterdir()))
         spares._drop(spares._waiting)
         spares._count = 0
         await until(lambda: not list((pair.ams.inbox / "msk").iterdir()), "an empty inbox")
@@ -264,7 +265,8 @@ async def test_a_spare_that_waited_too_long_is_replaced(pair: Pair, monkeypatch:
         await until(lambda: spares.ready and spares._waiting[0].batch != old, "another one")
 
 
-async def test_spares_come_back_with_the_connection(pair: Pair) -> None:
+async def test_spares_come_back_with_the_connection(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.link.spares.AT_REST", 2)
     (pair.msk.html / "page").write_text("page")
     async with carrying(pair, count=2) as spares:
         before = [spare.batch for spare in spares._waiting]
@@ -311,7 +313,7 @@ async def test_who_awaits_the_outcome_may_be_cancelled(pair: Pair) -> None:
     assert Verdict.SENT is outcome.verdict
 
 
-async def test_what_rests_keeps_two_and_as_many_as_it_is_told_while_it_sends(
+async def test_what_rests_keeps_one_and_as_many_as_it_is_told_while_it_sends(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sidecar.link.spares.REST", 3.0)
@@ -319,9 +321,9 @@ async def test_what_rests_keeps_two_and_as_many_as_it_is_told_while_it_sends(
     async with pair.up() as master:
         spares = pair.msk.spares(master, 4)
         async with running(spares.run()):
-            await until(lambda: spares.ready == 2, "two")
+            await until(lambda: spares.ready == 1, "one")
             assert 0 == (await spares.take().send([b"page"])).status
             await until(lambda: spares.ready == 4, "four")
-            await until(lambda: spares.ready == 2, "two again")
+            await until(lambda: spares.ready == 1, "one again")
             assert [] == [spare for spare in spares._waiting if spare.ended]
             await asyncio.wait_for(asyncio.gather(*(one.wait_ended() for one in spares._taken)), 10)

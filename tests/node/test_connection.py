@@ -198,7 +198,8 @@ async def test_it_works_with_a_login_name_that_only_nss_wrapper_knows(pair: Pair
         channel.close()
 
 
-async def test_nothing_of_ours_is_left_running(pair: Pair) -> None:
+async def test_nothing_of_ours_is_left_running(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.link.spares.AT_REST", 2)
     async with pair.up(echo) as master:
         channel = await open_control(master)
         spares = pair.msk.spares(master)

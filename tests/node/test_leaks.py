@@ -22,8 +22,8 @@ LONG = 40_000
 """Lines of what goes by rsync; what is short needs none."""
 POOL = 4
 """Threads that asyncio's pool may have beside one for each core; it makes them as they are needed."""
-REST = 7.0
-"""Seconds without a change in what a node holds, after which it is at rest: spares go after some of them."""
+REST = 15.0
+"""Seconds without a change in what a node holds, after which it is at rest: spares go after ten."""
 WITHIN = 60.0
 """Seconds until then."""
 
