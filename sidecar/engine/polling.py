@@ -9,6 +9,7 @@ import structlog
 
 from sidecar.core.paths import RelPath
 from sidecar.engine.dirty import Dirty
+from sidecar.engine.pace import Pace
 from sidecar.engine.patience import Patience
 from sidecar.engine.scan import Result, Scanner, in_slices
 from sidecar.engine.unlisted import Unlisted
@@ -79,7 +80,7 @@ class Polling:
     async def look(self) -> None:
         """One round."""
         before = self._watcher.unwatched
-        await in_slices(self._watcher.retry())
+        await in_slices(self._watcher.retry(), Pace(rests=False))
         await self._watching.caught_up()
         self._unlisted.look_again()
         unwatched = self._watcher.unwatched

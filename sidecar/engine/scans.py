@@ -79,8 +79,8 @@ class Scans:
         self._due.set()
 
     async def first(self) -> None:
-        """Scan once; what a new index meets, or what differs after a power loss, is found, not written."""
-        await self.patience.through(lambda: self._scan(finding=self._index.finding))
+        """Scan at full speed; what a new index meets, or what differs after a power loss, is found, not written."""
+        await self.patience.through(lambda: self._scan(finding=self._index.finding, rests=False))
 
     async def run(self) -> None:
         """Scan whenever it is due, for ever."""
@@ -91,19 +91,19 @@ class Scans:
             except TimeoutError:
                 pass
             self._due.clear()
-            await self.patience.through(lambda: self._scan(finding=False))
+            await self.patience.through(lambda: self._scan(finding=False, rests=True))
 
     def _until_next(self) -> float:
-        took = self.last.seconds if self.last is not None else 0.0
+        took = self.last.worked if self.last is not None else 0.0
         pause = self._pause(took)
         return min(pause, max(HELD_SCAN, 10 * took)) if HoldKind.SCAN in self._holds.active else pause
 
-    async def _scan(self, *, finding: bool) -> None:
+    async def _scan(self, *, finding: bool, rests: bool) -> None:
         self.running = True
         self._finding = finding
         try:
             self._unlisted.scan_begins()
-            self.last = await self.scanner.scan()
+            self.last = await self.scanner.scan(rests=rests)
             await self._caught_up()
             await self._differs(self.last.links)
             await self._caught_up()

@@ -34,6 +34,7 @@ _GET: Final = _select("WHERE parent = ? AND name = ?")
 _SINCE: Final = _select("WHERE seq > ? ORDER BY seq LIMIT ?")
 _BY_INODE: Final = "SELECT parent, name FROM rows WHERE ino = ?"
 _CHILDREN: Final = _select("WHERE parent = ? ORDER BY name")
+_CHILDREN_AFTER: Final = _select("WHERE parent = ? AND name > ? ORDER BY name LIMIT ?")
 _LIVE_CHILDREN: Final = _select("WHERE parent = ? AND kind <> 0 ORDER BY name")
 _BENEATH: Final = _select("WHERE (parent, name) > (?, ?) AND parent < ? ORDER BY parent, name LIMIT ?")
 _LIVE_BENEATH: Final = _select(
@@ -142,6 +143,11 @@ class Rows(Table):
         return [
             self._decoded(found) for found in self._db.all(_LIVE_CHILDREN if live_only else _CHILDREN, (directory,))
         ]
+
+    def children_after(self, directory: RelPath, name: bytes, limit: int) -> list[Row]:
+        """The first `limit` of all rows directly in `directory` that come after `name`, by name; `b""`: from the first
+        on."""
+        return [self._decoded(found) for found in self._db.all(_CHILDREN_AFTER, (directory, name, limit))]
 
     def beneath(self, directory: RelPath, *, live_only: bool = False) -> Iterator[Row]:
         """The rows at any depth in `directory` (`ROOT`: all), each once, a directory before what is in it.

@@ -192,8 +192,8 @@ def test_what_has_no_watch_waits_for_an_index_that_cannot_be_read(
     node.scanned.set()
     node.polling.interval = 0.01  # type: ignore[misc]
     monkeypatch.setattr(Watcher, "unwatched", [ROOT])
-    broken = Broken(node.index.children, IndexUnread("its disk fails"))
-    monkeypatch.setattr(node.index, "children", broken)
+    broken = Broken(node.index.children_after, IndexUnread("its disk fails"))
+    monkeypatch.setattr(node.index, "children_after", broken)
 
     async def polled() -> None:
         async with asyncio.TaskGroup() as group:

@@ -73,7 +73,7 @@ def test_a_directory_that_has_gone_goes_in_slices(start: Starter, restarted: boo
         node = start()
 
     async def taken_up() -> None:
-        await node.scans._scan(finding=False)
+        await node.scans._scan(finding=False, rests=False)
         await node.watching.caught_up()
 
     assert most_at_once(node, taken_up()) <= SLICE
@@ -97,7 +97,7 @@ def test_a_directory_that_a_power_loss_took_is_found_in_slices(start: Starter, i
     node = start()
     node.index.start("another boot", 2)
     assert node.index.power_lost
-    assert most_at_once(node, node.scans._scan(finding=True)) <= SLICE
+    assert most_at_once(node, node.scans._scan(finding=True, rests=False)) <= SLICE
     rows = [node.replica.row(path) for path in (DIR, *beneath)]
     assert all(found.is_found(row) and row.version.heads for row in rows)
     assert not any(row.stat for row in rows[1:])
@@ -108,7 +108,7 @@ def test_what_is_excluded_by_now_is_forgotten_in_slices(start: Starter, monkeypa
     filled(start(), 3, 300)
     node = start()
     monkeypatch.setattr(node.scans.scanner, "_excluded", lambda path, is_dir: path == DIR)
-    assert most_at_once(node, node.scans._scan(finding=False)) <= SLICE
+    assert most_at_once(node, node.scans._scan(finding=False, rests=False)) <= SLICE
     assert not list(node.index.beneath(ROOT))
 
 

@@ -62,7 +62,7 @@ async def scanned(node: Node) -> None:
     node.scanned.set()
     turning = asyncio.ensure_future(node.watching.run())
     try:
-        await asyncio.wait_for(node.scans._scan(finding=False), 30)
+        await asyncio.wait_for(node.scans._scan(finding=False, rests=False), 30)
         await node.watching.caught_up()
     finally:
         turning.cancel()
