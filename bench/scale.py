@@ -61,7 +61,7 @@ COLUMNS = (
 )
 DRAWN = (
     ("quiet", "Start of two trees that are the same: seconds until quiet"),
-    ("memory", "Memory (PSS) of both nodes, MB"),
+    ("peak", "The same start: most memory (PSS) of both nodes, MB"),
     ("single", "New 4 KiB file in that tree: p50, ms"),
     ("contact_bytes", "First contact of two trees that are the same: bytes sent for each file"),
 )
@@ -111,9 +111,17 @@ def grow(client: docker.DockerClient, tool: Tool, count: int, singles: int) -> G
                 grown = dataclasses.replace(grown, beside_scan=p50(lab, count, singles))
         except NotUp as error:
             print(error, flush=True)
-            first = grown.contact is None
-            grown = dataclasses.replace(grown, contact=NEVER) if first else dataclasses.replace(grown, carries=NEVER)
+            grown = not_up(grown)
     return grown
+
+
+def not_up(grown: Grown) -> Grown:
+    """What is known of a tool whose nodes did not carry anything when they were started once more."""
+    if grown.contact is None:
+        return dataclasses.replace(grown, contact=NEVER)
+    if grown.carries is None:
+        return dataclasses.replace(grown, carries=NEVER)
+    return dataclasses.replace(grown, beside_scan=NEVER)
 
 
 def quiet(lab: Lab) -> tuple[float, int]:

@@ -3,8 +3,10 @@
 import json
 from dataclasses import asdict
 
+import pytest
+
 from bench.outcome import Measurement, Outcome
-from bench.scale import Grown
+from bench.scale import Grown, not_up
 from bench.scale import table as scale_table
 from bench.stats import NEVER
 from bench.table import ROWS, Row, at, core_share, megabytes, seconds, table, values
@@ -85,3 +87,15 @@ def test_growth_says_what_was_not_in_time_and_leaves_empty_what_was_not_looked_a
     assert ours.startswith("| 1 000 000 | georoot | 30.0")
     assert "| 100.0 " in ours and "never" not in ours
     assert theirs.startswith("| 10 000    | x       | never")
+
+
+@pytest.mark.parametrize(
+    ("known", "then"),
+    [
+        (Grown("x", 10), Grown("x", 10, contact=NEVER)),
+        (Grown("x", 10, contact=1.0), Grown("x", 10, contact=1.0, carries=NEVER)),
+        (Grown("x", 10, contact=1.0, carries=2.0), Grown("x", 10, contact=1.0, carries=2.0, beside_scan=NEVER)),
+    ],
+)
+def test_nodes_that_do_not_come_up_again_leave_what_was_measured(known: Grown, then: Grown) -> None:
+    assert then == not_up(known)
