@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import docker
 
-from bench import compare, scale
+from bench import compare, report, scale
 from bench.lab import NotUp, Wan
 
 Setup = Callable[[docker.DockerClient], None]
@@ -27,7 +27,7 @@ def ended(_signal: int, _frame: object) -> NoReturn:
 def main(what: str = "lan") -> None:
     runs: dict[str, Setup] = {
         "lan": lambda client: compare.run(client, None),
-        "wan": lambda client: compare.run(client, Wan()),
+        "wan": lambda client: compare.run(client, Wan(report.number("DELAY", 25), report.number("MBIT", 100))),
         "scale": scale.run,
     }
     if what not in runs:

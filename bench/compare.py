@@ -10,14 +10,15 @@ from bench.outcome import Measurement, Size
 from bench.table import table
 from bench.tools import USUAL, tools
 from bench.tools.base import Tool
-from bench.works import WORKS
+from bench.works import PRESSED, WORKS
 
 WAN_TOOLS = ("georoot", "rsync")
 WAN_WORKS = ("singles", "overwrites", "burst", "upload", "delta")
 
 
 def run(client: docker.DockerClient, wan: Wan | None) -> None:
-    """TURNS, TOOLS, WORKS and the sizes FILES, SINGLES, OVERWRITES, MIB and SECONDS are read from the environment."""
+    """TURNS, TOOLS, WORKS and the sizes FILES, SINGLES, OVERWRITES, MIB and SECONDS are read from the environment, and
+    LARGE and FLOOD of the works that must be named."""
     every = tools(report.OURS, report.OTHERS)
     usual = Size()
     size = Size(
@@ -26,11 +27,13 @@ def run(client: docker.DockerClient, wan: Wan | None) -> None:
         files=report.number("FILES", usual.files),
         mib=report.number("MIB", usual.mib),
         seconds=report.number("SECONDS", usual.seconds),
+        large=report.number("LARGE", usual.large),
+        flood=report.number("FLOOD", usual.flood),
     )
     turns = report.number("TURNS", 5)
     named = report.chosen("TOOLS", WAN_TOOLS if wan else USUAL, every)
-    works = report.chosen("WORKS", WAN_WORKS if wan else tuple(WORKS), WORKS)
-    works.sort(key=list(WORKS).index)
+    works = report.chosen("WORKS", WAN_WORKS if wan else tuple(WORKS), WORKS | PRESSED)
+    works.sort(key=list(WORKS | PRESSED).index)
     about = report.heading(client, [every[name] for name in named])
     if wan:
         about += f"\nthrough a relay: {wan.delay_ms:g} ms and {wan.mbit:g} Mbit/s each way"

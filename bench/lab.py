@@ -4,7 +4,9 @@ import contextlib
 import dataclasses
 import json
 import secrets
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +19,7 @@ from bench import meter
 from bench.desk import Desk
 from bench.outcome import Measurement, Outcome, Size
 from bench.tools.base import HOME, REGIONS, VOLUME, Tool, other
-from bench.works import HELPERS, WORKS
+from bench.works import HELPERS, PRESSED, WORKS
 
 HERE = Path(__file__).parent
 CODE = "/opt/bench/bench"
@@ -30,6 +32,8 @@ RESTLESS = 5.0
 STARTS = 60.0
 """Seconds until both sides carry a first file."""
 STOPS = 30
+GLANCE = 2.0
+"""Seconds between two looks at the memory during a work."""
 
 
 class NotUp(Exception):
@@ -200,6 +204,23 @@ class Lab:
         """PSS of both nodes in bytes."""
         return meter.memory(self._nodes)
 
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[list[int]]:
+        """What memory() says meanwhile, now and then."""
+        seen, over = list[int](), threading.Event()
+
+        def watch() -> None:
+            while not over.wait(GLANCE):
+                seen.append(self.memory())
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            yield seen
+        finally:
+            over.set()
+            watching.join()
+
     # --- work ---
 
     def _ask(self, work: str, phase: str, size: Size, limit: float) -> Outcome | None:
@@ -214,13 +235,14 @@ class Lab:
 
     def measure(self, name: str, turn: int, size: Size) -> Measurement:
         """One work: what it needs made, a quiet moment, the work, and quiet again."""
-        work = WORKS[name]
+        work = (WORKS | PRESSED)[name]
         ready = self._ask(name, "prepare", size, work.limit)
         if work.sweeps:
             time.sleep(max(0.0, self._replaced_at + self.tool.rest - time.monotonic()))
         self.settle()
         before = self.reading()
-        outcome = ready and self._ask(name, "run", size, work.limit)
+        with self._watched() if work.peak else contextlib.nullcontext([0]) as most:
+            outcome = ready and self._ask(name, "run", size, work.limit)
         after = self.settle()
         if work.replaces:
             self._replaced_at = time.monotonic()
@@ -232,7 +254,7 @@ class Lab:
             tool_cpu=round(after.cpu - before.cpu, 3),
             wire=after.sent - before.sent,
             elapsed=round(after.at - before.at, 3),
-            memory=self.memory() if work.memory else None,
+            memory=max([*most, self.memory()]) if work.memory else None,
         )
 
     def _remove(self) -> None:

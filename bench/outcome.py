@@ -13,6 +13,10 @@ class Size:
     overwrites: int = 25
     files: int = 10_000
     mib: int = 256
+    large: int = 2048
+    """MiB of the very large file."""
+    flood: int = 100_000
+    """Files."""
     seconds: int = 20
     """Of the works that go on for a time: both sides writing, idling."""
     budget: float = 30.0
@@ -27,6 +31,8 @@ class Outcome:
     """From the change to both being the same; None: not within the limit, or not what this work measures."""
     samples: tuple[float, ...] = ()
     """Seconds from each change to its being visible."""
+    across: tuple[float, ...] = ()
+    """The same of changes on the side that the work itself does not write to."""
     never: int = 0
     """Changes that were not visible within the limit."""
     counts: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -44,6 +50,7 @@ class Outcome:
             **read
             | {
                 "samples": tuple(read["samples"]),
+                "across": tuple(read.get("across", ())),
                 "timeline": tuple((float(at), int(count)) for at, count in read["timeline"]),
             }
         )
@@ -65,7 +72,7 @@ class Measurement:
     elapsed: float
     """Seconds over which these two were counted."""
     memory: int | None = None
-    """PSS of both nodes in bytes, afterwards; None: not looked at."""
+    """PSS of both nodes in bytes, afterwards or the most meanwhile; None: not looked at."""
 
     @property
     def seconds(self) -> float | None:

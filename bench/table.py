@@ -35,6 +35,15 @@ def at(share: float) -> Figure:
     return figure
 
 
+def across(share: float) -> Figure:
+    """The same of the changes on the other side."""
+
+    def figure(one: Measurement) -> float:
+        return NEVER if one.outcome is None else 1000 * quantile(one.outcome.across, share)
+
+    return figure
+
+
 def seconds(one: Measurement) -> float:
     return NEVER if one.seconds is None else one.seconds
 
@@ -96,6 +105,19 @@ ROWS = (
     Row("both sides write 200 files a second, p50, ms", "both", at(0.50), 1),
     Row("… p99, ms", "both", at(0.99), 1),
     Row("… never arrived", "both", never, 0, ratios=False),
+    Row("very large new file, s", "large", seconds),
+    Row("… stylesheet beside it, p50, ms", "large", at(0.50), 1),
+    Row("… p95, ms", "large", at(0.95), 1),
+    Row("… p99, ms", "large", at(0.99), 1),
+    Row("… stylesheet of the other side, p50, ms", "large", across(0.50), 1),
+    Row("… p95, ms", "large", across(0.95), 1),
+    Row("… never arrived", "large", never, 0, ratios=False),
+    Row("… most memory (PSS), MB, both nodes", "large", memory, 0),
+    Row("a flood of new files, s", "flood", seconds),
+    Row("… small file of the other side, p50, ms", "flood", across(0.50), 1),
+    Row("… p95, ms", "flood", across(0.95), 1),
+    Row("… never arrived", "flood", never, 0, ratios=False),
+    Row("… most memory (PSS), MB, both nodes", "flood", memory, 0),
     Row("idle, % of a core, both nodes", "idle", core_share, 2),
     Row("… memory (PSS), MB, both nodes", "idle", memory, 1),
 )

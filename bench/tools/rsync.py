@@ -8,7 +8,7 @@ from bench.tools.base import HOME, REGIONS, TREE, Node, Tool
 class Rsync(Tool):
     name = "rsync"
     about = "-a --delete, run after each change"
-    skips = frozenset({"both", "idle"})
+    skips = frozenset({"both", "idle", "large", "flood"})
     gives_up_at = 1_000_000
 
     def __init__(self, image: str) -> None:

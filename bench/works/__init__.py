@@ -9,7 +9,21 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bench.outcome import Outcome, Size
-from bench.works import both, burst, delete, delta, idle, overwrites, rename, sentinel, singles, tree, upload
+from bench.works import (
+    both,
+    burst,
+    delete,
+    delta,
+    flood,
+    idle,
+    large,
+    overwrites,
+    rename,
+    sentinel,
+    singles,
+    tree,
+    upload,
+)
 from bench.works.site import Site
 
 
@@ -30,6 +44,8 @@ class Work(NamedTuple):
     """Replaces or deletes so much that a tool may not let it pass unasked, if anything was replaced shortly before."""
     memory: bool = False
     """Is the nodes' memory looked at afterwards?"""
+    peak: bool = False
+    """And meanwhile, for the most of it?"""
 
 
 WORKS = {
@@ -45,5 +61,10 @@ WORKS = {
 }
 """Those of `make bench`, in their order: what replaces anything comes early, the sweep last, as a tool may never finish
 it, and what replaces nothing fills the time between."""
+PRESSED = {
+    "large": Work(large.run, 500.0, memory=True, peak=True),
+    "flood": Work(flood.run, 600.0, memory=True, peak=True),
+}
+"""Those that are only done if they are named: more than a link carries at once."""
 HELPERS = {"sentinel": Work(sentinel.run, 1000.0), "tree": Work(tree.run, 1800.0)}
 """What is done around them."""

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from bench.outcome import Outcome, Size
-from bench.works import HELPERS, WORKS
+from bench.works import HELPERS, PRESSED, WORKS
 from bench.works.site import Late, Site
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -20,7 +20,7 @@ def machine_cpu() -> float:
 
 
 def main(name: str, phase: str, size: str) -> None:
-    work, site = (WORKS | HELPERS)[name], Site()
+    work, site = (WORKS | PRESSED | HELPERS)[name], Site()
     try:
         if phase == "prepare":
             work.prepare(site, Size(**json.loads(size)))

@@ -1,4 +1,5 @@
-"""What carries the bytes of one link: warm rsyncs for small files, one at a time for large ones and private copies."""
+"""What carries the bytes of one link: warm rsyncs for small files, one at a time for private copies and, over a
+connection of their own, large ones."""
 
 import asyncio
 import dataclasses
@@ -24,6 +25,7 @@ from sidecar.fs import keep, stage
 from sidecar.fs.root import WebRoot
 from sidecar.index.store import Index
 from sidecar.link.master import Master
+from sidecar.link.ondemand import OnDemand
 from sidecar.link.rsync import RsyncOutcome, Spare, Transfer, Verdict
 from sidecar.link.spares import Spares
 from sidecar.metrics import Metrics
@@ -78,6 +80,8 @@ class Delivery:
     """The rsyncs of one link.
 
     Args:
+        master: the connection of what is small.
+        bulk: that of what is large.
         checksum: told of damage that is met.
         count: warm rsyncs of the small lane; 0: each is started when it is needed.
         compress, bwlimit: as the peer's settings say (KiB/s).
@@ -88,6 +92,7 @@ class Delivery:
     def __init__(
         self,
         master: Master,
+        bulk: Master,
         root: WebRoot,
         index: Index,
         absorber: Absorber,
@@ -117,19 +122,24 @@ class Delivery:
         self.problem = ""
         """what the last rsync that ended badly said"""
 
-        def spares(source: str, kept: int, *, delta: bool = False) -> Spares:
-            return Spares(
-                master, Transfer(source, delta, compress, bwlimit), node, kept, delays=delays, changed=changed
-            )
+        def spares(over: Master, source: str, kept: int, *, delta: bool = False) -> Spares:
+            return Spares(over, Transfer(source, delta, compress, bwlimit), node, kept, delays=delays, changed=changed)
 
-        self._small = spares(root.path, count)
-        self._large = spares(root.path, 0, delta=True)
-        self._kept = {tree: spares(os.path.join(root.state_path, tree), 0) for tree in ("conflicts", "trash", "outbox")}
+        self._small = spares(master, root.path, count)
+        self._large = spares(bulk, root.path, 0, delta=True)
+        self._whole = spares(bulk, root.path, 0)
+        self._copies = spares(bulk, os.path.join(root.state_path, "outbox"), 0)
+        self._kept = {
+            tree: spares(master, os.path.join(root.state_path, tree), 0) for tree in ("conflicts", "trash", "outbox")
+        }
+        self._over_bulk = (self._large, self._whole, self._copies)
+        self._bulk = OnDemand(bulk, lambda: any(one.busy for one in self._over_bulk))
 
     async def run(self) -> None:
         """Keep the rsyncs warm until cancelled; then all are ended."""
         async with asyncio.TaskGroup() as group:
-            for spares in (self._small, self._large, *self._kept.values()):
+            group.create_task(self._bulk.run())
+            for spares in (self._small, *self._kept.values(), *self._over_bulk):
                 group.create_task(spares.run())
 
     def ready(self) -> bool:
@@ -152,14 +162,16 @@ class Delivery:
         """What goes alone for `item`: a large file, one that never rests, or bytes that the peer wants. None: gone."""
         if item.want:
             return await self._wanted(item)
+        if lane is Lane.LARGE:
+            await self._bulk.opened()
         if item.private:
-            return await self._private(item)
+            return await self._private(item, self._copies if lane is Lane.LARGE else self._kept["outbox"])
         row = self._index.get(item.path)
         best = versions.winner(row.version) if row is not None else None
         if row is None or best is None:
             return None
         spares = self._large if lane is Lane.LARGE else self._small
-        carrier = Carrier(spares.take(size=item.size), self._whole if lane is Lane.LARGE else None, self._ended)
+        carrier = Carrier(spares.take(size=item.size), self._whole.take if lane is Lane.LARGE else None, self._ended)
         return Load(carrier, item.path, best.hash, row.version)
 
     async def _wanted(self, item: Item) -> Load | None:
@@ -197,7 +209,7 @@ class Delivery:
     def _from(self, tree: str, name: RelPath, digest: bytes, row: Row) -> Load:
         return Load(Carrier(self._kept[tree].take(), None, self._ended), name, digest, row.version)
 
-    async def _private(self, item: Item) -> Load | None:
+    async def _private(self, item: Item, spares: Spares) -> Load | None:
         """A copy that nobody writes to: what was copied is what is announced, whatever the writer has done since."""
         name = RelPath(os.urandom(8).hex().encode())
         refuses, opened = self._disk.refuser(item.path), False
@@ -222,15 +234,12 @@ class Delivery:
         if row is None or best is None or best.hash != digest:
             stage.drop(self._root.outbox, name)
             return None
-        return Load(Carrier(self._kept["outbox"].take(), None, self._ended), name, digest, row.version, name)
+        return Load(Carrier(spares.take(), None, self._ended), name, digest, row.version, name)
 
     def done(self, load: Load) -> None:
         """Its rsync has ended."""
         if load.drop is not None:
             stage.drop(self._root.outbox, load.drop)
-
-    def _whole(self, batch: str) -> Spare:
-        return self._small.take(batch)
 
     def _ended(self, outcome: RsyncOutcome) -> None:
         region = self._master.peer.region

@@ -68,17 +68,10 @@ class Link:
         """of which node, with which index: what it settled is not sent again, and so not answered"""
         options = node.options
         self.comparing = Comparing(options.compare_interval, time.monotonic() + options.compare_interval)
-        self.master = Master(
-            Peer(peer.region, peer.host, peer.port),
-            keys,
-            options.run_dir,
-            env,
-            delays=lambda attempt: delay(RECONNECT, attempt),
-            changed=self._state_changed,
-            heard=self._heard_lately,
-        )
+        self.master = self._to(peer, keys, env)
         self.delivery = Delivery(
             self.master,
+            self._to(peer, keys, env, bulk=True),
             node.root,
             node.index,
             node.absorber,
@@ -91,6 +84,18 @@ class Link:
             bwlimit=peer.bwlimit,
             delays=lambda attempt: delay(RSYNC, attempt),
             changed=self.wake,
+        )
+
+    def _to(self, peer: PeerOptions, keys: InstalledKeys, env: dict[str, str], *, bulk: bool = False) -> Master:
+        return Master(
+            Peer(peer.region, peer.host, peer.port),
+            keys,
+            self._node.options.run_dir,
+            env,
+            delays=lambda attempt: delay(RECONNECT, attempt),
+            changed=_bulk_changed if bulk else _state_changed,
+            heard=(lambda: False) if bulk else self._heard_lately,
+            bulk=bulk,
         )
 
     def has(self, seq: int) -> bool:
@@ -248,11 +253,17 @@ class Link:
             log.warning("link down", peer=self.peer.region, why=problem)
         self.problem = problem
 
-    def _state_changed(self, region: str, state: LinkState, problem: str) -> None:
-        if state is LinkState.DOWN and problem:
-            log.warning("connection down", peer=region, why=problem)
-        elif state is LinkState.UP:
-            log.info("connection up", peer=region)
+
+def _state_changed(region: str, state: LinkState, problem: str) -> None:
+    if state is LinkState.DOWN and problem:
+        log.warning("connection down", peer=region, why=problem)
+    elif state is LinkState.UP:
+        log.info("connection up", peer=region)
+
+
+def _bulk_changed(region: str, state: LinkState, problem: str) -> None:
+    if state is LinkState.DOWN and problem:
+        log.warning("connection of large files down", peer=region, why=problem)
 
 
 def _first(errors: BaseExceptionGroup[Any]) -> str:

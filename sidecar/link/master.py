@@ -1,4 +1,4 @@
-"""The one connection to a peer: `ssh -M -N`, watched, restarted; everything else runs as sessions over it."""
+"""A connection to a peer: `ssh -M -N`, watched, restarted; everything else runs as sessions over it."""
 
 import asyncio
 import dataclasses
@@ -80,6 +80,8 @@ class Master:
         delays: seconds to wait before the n-th retry in a row, n from 0.
         changed: called with (region, state, what is wrong and what to do about it, "" if nothing).
         heard: did something come over it within `CHECK_INTERVAL`? Then nobody needs to ask whether it lives.
+        bulk: it is the second connection to that peer, for what is large: what waits in one connection is sent in the
+            order in which it came, so that a small file would wait for megabytes.
 
     Raises:
         EnvironmentFault: region, host or run directory cannot be written into ssh's configuration.
@@ -95,6 +97,7 @@ class Master:
         delays: Callable[[int], float],
         changed: Callable[[str, LinkState, str], None],
         heard: Callable[[], bool] = lambda: False,
+        bulk: bool = False,
     ) -> None:
         self.peer = peer
         self.env = env
@@ -104,8 +107,8 @@ class Master:
         self._delays = delays
         self._changed = changed
         self._heard = heard
-        self._socket = os.path.join(run_dir, f"m.{peer.region}")
-        self._config = os.path.join(run_dir, f"ssh_config.{peer.region}")
+        self._socket = os.path.join(run_dir, f"{'b' if bulk else 'm'}.{peer.region}")
+        self._config = os.path.join(run_dir, f"ssh_config{'_bulk' if bulk else ''}.{peer.region}")
         self._up = asyncio.Event()
         self._down = asyncio.Event()
         self._down.set()

@@ -65,6 +65,11 @@ class Spares:
         """How many would send at once."""
         return sum(spare.ready for spare in self._waiting)
 
+    @property
+    def busy(self) -> bool:
+        """Does one send?"""
+        return bool(self._taken)
+
     def take(self, batch: str = "", size: int = 0) -> Spare:
         """A spare for one batch: a ready one, else one that is being started, else a new one.
 

@@ -55,7 +55,8 @@ def end_those_of(word: str, *, but: int = 0) -> None:
 
 
 def cut(msk: Sidecar, _ams: Sidecar) -> None:
-    end_those_of(f"{msk.run_dir}/ssh_config.ams\0-M")
+    for config in ("ssh_config", "ssh_config_bulk"):
+        end_those_of(f"{msk.run_dir}/{config}.ams\0-M")
 
 
 def kill_sender(msk: Sidecar, _ams: Sidecar) -> None:

@@ -10,7 +10,7 @@ from bench.scale import Grown, not_up
 from bench.scale import table as scale_table
 from bench.stats import NEVER
 from bench.table import ROWS, Row, at, core_share, megabytes, seconds, table, values
-from bench.works import WORKS
+from bench.works import PRESSED, WORKS
 
 
 def measured(tool: str, work: str, turn: int, outcome: Outcome | None) -> Measurement:
@@ -63,18 +63,18 @@ def test_shares_and_megabytes() -> None:
 
 
 def test_every_row_is_of_a_work_that_is_done_and_every_work_has_a_row() -> None:
-    assert set(WORKS) == {row.work for row in ROWS}
+    assert {*WORKS, *PRESSED} == {row.work for row in ROWS}
 
 
 def test_every_row_has_a_figure_of_a_whole_measurement() -> None:
     counts = {"missing": 0, "empty": 0, "torn": 0}
-    whole = Outcome(seconds=1.0, samples=(0.1,), counts=counts, timeline=((0.1, 1),), machine_cpu=1.0)
-    turns = [Measurement("a", work, 0, whole, 1.0, 1, 1.0, memory=1) for work in WORKS]
+    whole = Outcome(seconds=1.0, samples=(0.1,), across=(0.1,), counts=counts, timeline=((0.1, 1),), machine_cpu=1.0)
+    turns = [Measurement("a", work, 0, whole, 1.0, 1, 1.0, memory=1) for work in (*WORKS, *PRESSED)]
     assert [] == [row.title for row in ROWS if len(values(row, "a", turns)) != 1]
 
 
 def test_a_measurement_is_the_same_after_it_was_written_and_read() -> None:
-    outcome = Outcome(samples=(0.1, 0.2), counts={"reads": 3}, timeline=((0.5, 1),))
+    outcome = Outcome(samples=(0.1, 0.2), across=(0.3,), counts={"reads": 3}, timeline=((0.5, 1),))
     for one in (measured("a", "burst", 1, outcome), measured("a", "burst", 1, None)):
         assert one == Measurement.from_dict(json.loads(json.dumps(asdict(one))))
 

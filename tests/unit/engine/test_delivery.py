@@ -34,6 +34,7 @@ class Spares:
 def delivery(node: Node) -> Delivery:
     made = Delivery(
         object(),  # type: ignore[arg-type]  # no link is opened
+        object(),  # type: ignore[arg-type]
         node.root,
         node.index,
         node.absorber,
@@ -124,7 +125,8 @@ def test_bytes_that_are_nowhere_are_looked_for_among_new_rows_alone_when_they_ar
 
 def private(node: Node) -> tuple[bytes, Version] | None:
     """The hash and the version of a private copy, if one could be made."""
-    load = asyncio.run(delivery(node)._private(Item(PAGE, 1, Kind.FILE, 1)))
+    made = delivery(node)
+    load = asyncio.run(made._private(Item(PAGE, 1, Kind.FILE, 1), made._kept["outbox"]))
     return (load.hash, load.version) if load is not None else None
 
 
