@@ -1,4 +1,7 @@
-"""The facts that are stored and sent: kinds, dots, heads, versions, stats and index rows."""
+"""The facts that are stored and sent: kinds, dots, heads, versions, stats and index rows.
+
+They lead in no circle, so the collector of such (`gc=False`) need not look at them: there are thousands at a time.
+"""
 
 import enum
 from typing import Annotated, Final
@@ -34,14 +37,14 @@ class Kind(enum.IntEnum):
     SYMLINK = 3
 
 
-class Dot(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Dot(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """The name of one write: `counter` (at least the time of writing in µs since 1970), `run` (a start of a node)."""
 
     counter: Natural
     run: Natural
 
 
-class Head(msgspec.Struct, frozen=True, array_like=True):
+class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One version of a path: who wrote it and what it is.
 
     `mtime_ns` of files and symlinks, `mode` (permission bits) of files and directories, `hash` (xxh128, 16 bytes) and
@@ -61,7 +64,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
         return (self.kind, self.hash, self.target) == (other.kind, other.hash, other.target)
 
 
-class Version(msgspec.Struct, frozen=True, array_like=True):
+class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A dotted version vector set: `vector` as sorted (run, counter) pairs, `heads` sorted by dot."""
 
     vector: Annotated[tuple[tuple[Natural, Natural], ...], Meta(max_length=MAX_RUNS)] = ()
@@ -72,7 +75,7 @@ NEVER: Final = Version()
 """The version of a path that nobody has written yet: the zero value."""
 
 
-class Stat(msgspec.Struct, frozen=True, array_like=True):
+class Stat(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What lstat (statx) said of a path in the web root; `target` for symlinks; `btime_ns` 0 where unknown."""
 
     kind: Kind
@@ -112,7 +115,7 @@ def marked(flags: Flag, flag: Flag) -> bool:
 NO_FLAGS: Final = Flag(0)
 
 
-class Row(msgspec.Struct, frozen=True, array_like=True):
+class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One path of the index.
 
     `stat` and `hash` tell what was in the root when it was last looked at (`None`: nothing); `seq` grows with every

@@ -100,7 +100,7 @@ SETTLED: Final = frozenset({Outcome.APPLIED, Outcome.KNOWN}) | LEFT_OUT
 """The outcomes after which the cursor may pass an entry."""
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One path of a batch: its version as the sender has it, and where the content of the winner comes from.
 
     `name` is the file's name in the batch directory (STAGED, LOSER; empty: the path itself) or the old path (FROM);
@@ -173,7 +173,7 @@ class Sent(msgspec.Struct, frozen=True, array_like=True, tag="sent"):
     status: Status
 
 
-class Answer(msgspec.Struct, frozen=True, array_like=True):
+class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What became of the entry at `index`; `hash` names wanted bytes; `hint` says why it was held or refused."""
 
     index: Index

@@ -48,9 +48,9 @@ def next_alone(box: Outbox, now: float, busy: Container[Lane] = ()) -> Plan | No
     its directories are settled, and its lane is not `busy` with another such file."""
     if not box.loaded:
         return None
-    for item in list(box.live.values()):
+    for item in box.apart():
         large = box.is_large(item)
-        if not (large or item.alone) or item.not_before > now or item.path in box.large_ahead:
+        if item.not_before > now or item.path in box.large_ahead:
             continue
         lane = Lane.LARGE if large else Lane.SMALL
         dead = box.graves.beneath(item.path) if box.over_graves(item) else []

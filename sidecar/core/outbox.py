@@ -154,11 +154,11 @@ class Outbox:
                 self.rounds.defer(item)
 
     def _done(self, path: RelPath) -> None:
-        self.seqs.pop(path, None)
+        was_unsettled = self.seqs.pop(path, None) is not None
         self.graves.discard(path)
         self._symlinks.discard(path)
         self.rounds.unmark(path)
-        if not self.seqs:
+        if was_unsettled and not self.seqs:
             self._shrink()
 
     def _shrink(self) -> None:
@@ -230,6 +230,16 @@ class Outbox:
     def is_large(self, item: Item) -> bool:
         """Does its content go in the large lane?"""
         return item.kind is Kind.FILE and item.stage and item.size >= self._large
+
+    def apart(self) -> list[Item]:
+        """What goes live by itself: large files, and what is `alone`. Asked before each batch, of each that waits."""
+        large = self._large
+        return [
+            item
+            for item in self.live.values()
+            if (item.size >= large and self.is_large(item))
+            or ((item.want or item.tries or item.failures) and item.alone)
+        ]
 
     # -- sending and its answers
 

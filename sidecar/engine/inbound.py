@@ -309,7 +309,7 @@ class Inbound:
             # what cannot be written cuts the link: what is in flight leans on it, and all comes again in order
             async with self._landing.copied(part, leaving):
                 await self._landing.in_order([entry.path for entry in part])
-                with self._landing.slice(self._region, part, staged, leaving):
+                with self._landing.slice(self._region, part, staged, leaving) as lander.looked:
                     for index, done in landed(lander, batch.entries, indexes, together, order.holds, staged, leaving):
                         answer = self._answer(index, batch.entries[index].path, done, full)
                         answers.append(answer)

@@ -68,6 +68,8 @@ class Lander:
     """called when a peer's row is to be asked for again, after the others have answered"""
     complete_since: Callable[[], int] = _always
     """every tombstone younger than this (µs since 1970) is here"""
+    looked: set[RelPath] = dataclasses.field(default_factory=set)
+    """whose rows tell what lay there a moment ago, when this slice began; each is asked for once"""
     _leaving: Mapping[RelPath, Entry] = dataclasses.field(default_factory=dict)
     _ours: dict[RelPath, bool] = dataclasses.field(default_factory=dict)
     """is nothing above the names of this directory, itself included, excluded?"""
@@ -118,10 +120,8 @@ class Lander:
     def _gone_at_once(self, entry: Entry) -> Landed | None:
         """A file that is to go needs no look before that: one is made right before it leaves the root, and if it is not
         as its row says, that is a surprise. None: it is something else, and nothing was done."""
-        best, row = versions.winner(entry.version), self.replica.row(entry.path)
-        if best is None or best.kind is not Kind.TOMBSTONE or row.stat is None or row.stat.kind is not Kind.FILE:
-            return None
-        if not row.hash or row.flags:
+        row = self.replica.row(entry.path)
+        if not goes_at_once(row, entry):
             return None
         action = plan(row, entry.version, self.replica.disk.have, self.replica.disk.kept)
         if not isinstance(action, Show) or action.head.kind is not Kind.TOMBSTONE or action.missing:
@@ -131,7 +131,7 @@ class Lander:
         return Landed(Outcome.APPLIED)
 
     def _once(self, entry: Entry, staged: Staged | None) -> Landed:
-        row, incoming = self.absorber.refresh(entry.path), entry.version
+        row, incoming = self._as_looked_at(entry) or self.absorber.refresh(entry.path), entry.version
         if found.is_found(row):
             verdict = found.judge(row, incoming, self.replica.dots.now_us(), self.prefer, last=self.last)
             if verdict is Verdict.WAIT:
@@ -167,6 +167,16 @@ class Lander:
                     # a directory survived it: what was to be shown is a losing head now
                     missing = lacking(now, kept)
         return Landed(Outcome.WANT, missing[0]) if missing else Landed(Outcome.APPLIED)
+
+    def _as_looked_at(self, entry: Entry) -> Row | None:
+        """The row, if what lay there was looked at just before and is a file, or nothing, that a file replaces: the
+        step that does so looks again, and what is not as its row says is a surprise. None: it is to be looked at."""
+        if entry.path not in self.looked:
+            return None
+        self.looked.discard(entry.path)
+        best, row = versions.winner(entry.version), self.replica.row(entry.path)
+        is_file = row.stat is None or row.stat.kind is Kind.FILE
+        return row if is_file and best is not None and best.kind is Kind.FILE and not row.flags else None
 
     def _not_past(self, row: Row, incoming: Version) -> None:
         """Is it to be decided on? Raises NotDone: it was, or may have been, deleted so long ago that nobody knows."""
@@ -306,6 +316,13 @@ class Lander:
 def _is_directory(entry: Entry) -> bool:
     best = versions.winner(entry.version)
     return best is not None and best.kind is Kind.DIR
+
+
+def goes_at_once(row: Row, entry: Entry) -> bool:
+    """Is it the deletion of what is here a file, of which its row tells all? It is looked at when it goes."""
+    best, stat = versions.winner(entry.version), row.stat
+    is_deletion = best is not None and best.kind is Kind.TOMBSTONE
+    return is_deletion and stat is not None and stat.kind is Kind.FILE and bool(row.hash) and not row.flags
 
 
 def shows(row: Row, digest: bytes) -> bool:

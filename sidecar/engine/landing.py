@@ -22,7 +22,7 @@ from sidecar.engine.durability import Durability
 from sidecar.engine.guard import Guard
 from sidecar.engine.identity import Identity
 from sidecar.engine.joining import Joining
-from sidecar.engine.land import Lander
+from sidecar.engine.land import Lander, goes_at_once
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.partials import Partials
 from sidecar.engine.replica import Replica
@@ -259,10 +259,11 @@ class Landing:
     @contextmanager
     def slice(
         self, region: str, part: tuple[Entry, ...], staged: dict[bytes, Staged], leaving: Mapping[RelPath, Entry]
-    ) -> Iterator[None]:
+    ) -> Iterator[set[RelPath]]:
         """The entries of `part` land inside: what is intended is committed before, the rows after, in one go each.
 
         `leaving` are the tombstones of the batch, by path: what one of them gives up to a rename is intended with it.
+        Gives the paths that were looked at.
         """
         index, root = self._me.index, self._root
         self.mend()
@@ -270,10 +271,12 @@ class Landing:
             leaving[path] for entry in part if entry.how is How.FROM and (path := RelPath(entry.name)) in leaving
         ]
         intended = {entry.path: entry for entry in (*gives_up, *part)}
+        index.look_ahead(intended)
         with self.committed():
             # the intents are made of rows: what was written here before is in them
             with index.transaction(), root.holding():
-                self._look_first(intended)
+                ahead = (path for path, entry in intended.items() if not goes_at_once(self._replica.row(path), entry))
+                looked = self._look_first(ahead)
             with index.transaction():
                 index.intend([self._intent(e, staged.get(e.name or e.path)) for e in intended.values()])
         self._attribute(region)
@@ -286,7 +289,7 @@ class Landing:
                 root.trash.holding(),
             ):
                 self.unfinished = True
-                yield
+                yield looked
                 index.clear_intents()  # those of this slice: others are over, or were finished by `mend`
             self.unfinished = False
         finally:
@@ -320,10 +323,13 @@ class Landing:
             raise
         self.problem = ""
 
-    def _look_first(self, paths: Iterable[RelPath]) -> None:
+    def _look_first(self, paths: Iterable[RelPath]) -> set[RelPath]:
+        looked: set[RelPath] = set()
         for path in paths:
             with suppress(InUse, Surprise, Unreachable):
                 self._absorber.refresh(path)
+                looked.add(path)
+        return looked
 
     def mend(self) -> None:
         """Finish what a failed transaction left.

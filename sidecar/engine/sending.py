@@ -186,6 +186,7 @@ class Sending:
         plan = order.next_small(box, self._me.resolver, now, BATCH_ENTRIES, *limits)
         if plan is None:
             return False
+        self._me.index.look_ahead([p.item.path for p in plan.planned])
         staged = [p.item for p in plan.planned if p.item.stage]
         if encloses and all(map(self._may_enclose, staged)):
             self._send_enclosed(plan, staged)

@@ -210,8 +210,10 @@ class Watching:
     async def _sort(self, marked: list[RelPath], turn: Turn) -> None:
         self._turning |= frozenset(marked)
         for start in range(0, len(marked), SLICE):
+            part = marked[start : start + SLICE]
+            self._index.look_ahead(part)
             with self._root.looking():
-                for path in marked[start : start + SLICE]:
+                for path in part:
                     self._sort_one(path, turn)
             if start + SLICE < len(marked):
                 await asyncio.sleep(0)

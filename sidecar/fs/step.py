@@ -132,8 +132,16 @@ def utime_fd(fd: int, mtime_ns: int) -> None:
     os.utime(b"/proc/self/fd/%d" % fd, ns=(mtime_ns, mtime_ns))
 
 
+def _utime_file(fd: int, mtime_ns: int) -> None:
+    os.utime(fd, ns=(mtime_ns, mtime_ns))
+
+
 def dress(fd: int, kind: Kind, mode: int, mtime_ns: int) -> None:
     """Give staged content of ours its mode and mtime as far as the volume keeps them; its stat tells how far."""
+    if kind is Kind.FILE:  # its descriptor is none of O_PATH, as a directory's may be
+        _as_far_as_kept(os.fchmod, fd, mode)
+        _as_far_as_kept(_utime_file, fd, mtime_ns)
+        return
     if kind is not Kind.SYMLINK:
         _as_far_as_kept(chmod_fd, fd, mode)
     if kind is not Kind.DIR:

@@ -1,6 +1,6 @@
 """One row a path."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +18,11 @@ PAGE: Final = 1000
 """Rows read at a time by what goes through many."""
 KNOWN: Final = 4096
 """Rows that are remembered as they are stored: some four megabytes."""
+
+AHEAD: Final = 128
+"""Rows read by one statement."""
+WORTH_IT: Final = 4
+"""Rows from which on that is worth it."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 version_of: Final = msgspec.msgpack.Decoder(Version).decode
@@ -78,6 +83,30 @@ class Rows(Table):
         self._know(path, row)
         return row
 
+    def look_ahead(self, paths: Collection[RelPath]) -> None:
+        """Rows that will be asked for one by one are read by a statement for each directory."""
+        if len(paths) < WORTH_IT:
+            return
+        names: dict[bytes, list[bytes]] = {}
+        for path in paths:
+            if path not in self._db.known:
+                parent, name = split(path)
+                names.setdefault(parent, []).append(name)
+        for parent, unknown in names.items():
+            for start in range(0, len(unknown), AHEAD):
+                self._look_ahead(parent, unknown[start : start + AHEAD])
+
+    def _look_ahead(self, parent: bytes, names: list[bytes]) -> None:
+        if len(self._db.known) + len(names) >= KNOWN:
+            self._forget()
+        rows: dict[bytes, Any] = dict.fromkeys(path_of(parent, name) for name in names)
+        for found in self._db.peek(
+            _select(f"WHERE parent = ? AND name IN ({','.join('?' * len(names))})"), (parent, *names)
+        ):
+            row = self._decoded(found)
+            rows[row.path] = row
+        self._db.known |= rows
+
     def _put_off(self, before: Row | None, row: Row) -> None:
         self._count(before, row)
         if row.stat is not None:
@@ -86,9 +115,12 @@ class Rows(Table):
 
     def _know(self, path: RelPath, row: Row | None) -> None:
         if len(self._db.known) >= KNOWN:
-            self._db.flush()  # a row whose statement was put off is among them, or `get` would read what it was
-            self._db.known.clear()
+            self._forget()
         self._db.known[path] = row
+
+    def _forget(self) -> None:
+        self._db.flush()  # a row whose statement was put off is among them, or `get` would read what it was
+        self._db.known.clear()
 
     def put(self, row: Row) -> Row:
         """Store a row whose version changed, whatever its `seq` says; returns it with its new seq, the highest."""

@@ -29,7 +29,7 @@ from sidecar.core.lanes import LaneOrder
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Staged
 from sidecar.engine.comparing import Way
-from sidecar.engine.land import Lander
+from sidecar.engine.land import Lander, goes_at_once
 from sidecar.engine.landed import did_not_fit
 from sidecar.engine.whole import landed
 from sidecar.link.rsync import Verdict, verdict
@@ -165,7 +165,8 @@ class Receiver:
         if node.in_order:
             node.absorb_in_order(len(node.dirty))  # what landing looks at is not absorbed before what was there earlier
         node.mend()
-        node.look_first([entry.path for entry in part])
+        ahead = [e.path for e in part if not goes_at_once(node.store.get(e.path) or Row(e.path), e)]
+        landing.lander.looked = node.look_first(ahead)
         full = verdict(self._ended.get((lane, number), 0), delta=False) is Verdict.DISK
         left = [RelPath(entry.name) for entry in part if entry.how is How.FROM]
         moved = [landing.leaving[path] for path in left if path in landing.leaving]

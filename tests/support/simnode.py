@@ -389,12 +389,15 @@ class SimNode(Writers):
         gone = (path for path in self.dirty if path not in there)
         return turn.left_before(gone, links if self.in_order else ())
 
-    def look_first(self, picked: Iterable[RelPath]) -> None:
+    def look_first(self, picked: Iterable[RelPath]) -> set[RelPath]:
         """Local changes of what is about to be landed on are committed before the intents: these are made from rows."""
+        looked = set[RelPath]()
         with self.transaction():
             for path in picked:
                 with suppress(InUse, Surprise, Unreachable):
                     self.absorber.refresh(path)
+                    looked.add(path)
+        return looked
 
     def absorb_in_order(self, limit: int) -> None:
         """Symlinks after all else that is there, deletions after these; `limit` paths at most before those."""

@@ -178,6 +178,33 @@ def test_rows_are_forgotten_when_they_are_many_and_what_was_put_off_is_written_b
         ]
 
 
+def test_rows_that_were_read_ahead_are_those_that_are_there_and_are_not_asked_for_again(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [RelPath(b"%s%d" % (directory, number)) for directory in (b"", b"d/", b"d/e/") for number in range(150)]
+    there = {path: index.put(row(path, ino=at)) for at, path in enumerate(paths) if at % 3}
+    index._db.known.clear()
+    index.look_ahead(paths)
+
+    def asked(*_: object) -> list[object]:
+        raise AssertionError("it is known")
+
+    monkeypatch.setattr(index._db, "peek", asked)
+    assert [there.get(path) for path in paths] == [index.get(path) for path in paths]
+
+
+def test_what_was_put_off_is_read_ahead_as_it_will_be(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.index.rows.KNOWN", 8)
+    paths = [RelPath(b"%d" % number) for number in range(20)]
+    for path in paths:
+        index.put(row(path, ino=1))
+    with index.transaction():
+        changed = [index.put(row(path, ino=7)) for path in paths[:10]]
+        for part in (paths[:7], paths[10:], paths[3:10]):
+            index.look_ahead(part)
+        assert changed == [index.get(path) for path in paths[:10]]
+
+
 def some_stat() -> Stat:
     stat = row(A).stat
     assert stat is not None
