@@ -22,6 +22,12 @@ MOST: Final = MAX_ENCLOSED
 """Bytes of the largest file that is enclosed: a longer one would keep what comes after it on a slow line waiting."""
 TOGETHER: Final = 512 * 1024
 """About so many bytes are enclosed in a batch."""
+ENTRIES: Final = 128
+"""Of such a batch."""
+LIMITS: Final = (ENTRIES, TOGETHER, MOST)
+WINDOW: Final = 32
+"""Unanswered batches of the small lane up to which such a one goes: 4096 files and 16 MiB. An answer waits for the
+disk, which takes a second beside a busy neighbour; a receiver remembers 96 MiB at most that it has not answered."""
 
 
 def encloses(batch: Batch) -> bool:

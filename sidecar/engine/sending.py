@@ -26,7 +26,7 @@ from sidecar.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 SMALL_WINDOW: Final = 8
-"""Unanswered batches of the small lane."""
+"""Unanswered batches of the small lane, when the next one is to go by rsync or brings no files."""
 OFFER_WINDOW: Final = 4
 BATCH_ENTRIES: Final = 1000
 BATCH_BYTES: Final = 32 * 1024 * 1024
@@ -176,14 +176,16 @@ class Sending:
 
     def _send_small(self, now: float) -> bool:
         box = self.box
-        if not box.live or box.in_flight(Lane.SMALL) >= SMALL_WINDOW:
+        if not box.live:
             return False
         content = order.next_content(box, now)
         encloses = content is not None and self._may_enclose(content)
+        if box.in_flight(Lane.SMALL) >= (enclosed.WINDOW if encloses else SMALL_WINDOW):
+            return False
         if content is not None and not (not self._full if encloses else self._delivery.ready()):
             return False
-        limits = (enclosed.TOGETHER, enclosed.MOST) if encloses else (BATCH_BYTES, None)
-        plan = order.next_small(box, self._me.resolver, now, BATCH_ENTRIES, *limits)
+        limits = enclosed.LIMITS if encloses else (BATCH_ENTRIES, BATCH_BYTES, None)
+        plan = order.next_small(box, self._me.resolver, now, *limits)
         if plan is None:
             return False
         self._me.index.look_ahead([p.item.path for p in plan.planned])

@@ -14,6 +14,7 @@ from sidecar.core.frames import Answer, Batch, Entry, Frame, How, Lane, Outcome,
 from sidecar.core.paths import RelPath
 from sidecar.engine import enclosed
 from sidecar.engine.node import Node
+from sidecar.engine.sending import SMALL_WINDOW
 from sidecar.errors import ProtocolViolation, Retryable
 from sidecar.fs import faults, stage
 from tests.unit.engine.conftest import Starter
@@ -114,6 +115,23 @@ async def test_of_a_file_that_has_grown_or_gone_no_more_than_was_announced_goes(
     os.unlink(os.path.join(connection.node.root.path, "other"))
     await connection.until(connection.batches)
     assert [[(PAGE, 3), (OTHER, 0)]] == sent(connection)
+
+
+@pytest.mark.parametrize(("content", "most"), [(True, enclosed.WINDOW), (False, SMALL_WINDOW)])
+async def test_more_of_them_go_unanswered_than_of_others(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, content: bool, most: int
+) -> None:
+    """An answer waits for the disk: a thousand files at a time were all that a busy one took in a second."""
+    monkeypatch.setattr(enclosed, "LIMITS", (1, enclosed.TOGETHER, enclosed.MOST))
+    monkeypatch.setattr("sidecar.engine.sending.BATCH_ENTRIES", 1)
+    row = connection.row(PAGE)
+    monkeypatch.setattr(connection.node.index, "get", lambda _: row)
+    for number in range(enclosed.WINDOW + 5):
+        named = msgspec.structs.replace(row, path=RelPath(b"%d" % number))
+        connection.sending.box.change(named, content=content)
+    await connection.until(lambda: len(connection.batches()) >= most)
+    await connection.turns(3)
+    assert most == len(connection.batches())
 
 
 # -- the receiver
