@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from sidecar.core import observe, paths
 from sidecar.core import version as versions
@@ -14,6 +14,7 @@ from sidecar.core.ports import InUse, Surprise, Unreachable
 from sidecar.engine.replica import Replica
 
 Trouble: TypeAlias = InUse | Unreachable
+_THERE: Final = (Kind.FILE, Kind.DIR)
 
 LEFT_LIMIT = 50_000
 """How many paths that just left are remembered, to tell where they went."""
@@ -63,37 +64,44 @@ class Absorber:
         """
         self._gone = gone
         troubles: dict[RelPath, Trouble] = {}
-        kinds = [(path, self._kind(path, troubles)) for path in dirty]
-        for path, kind in kinds:
-            if kind in {Kind.FILE, Kind.DIR}:
+        seen = [(path, self._seen(path, troubles)) for path in dirty]
+        for path, stat in seen:
+            if stat is not None and stat.kind in _THERE:
+                # what a file has become since then an event tells, which comes after those that led here
+                self._tried(path, troubles, looked, stat if stat.kind is Kind.FILE else None)
+        for path, stat in seen:
+            if stat is not None and stat.kind is Kind.SYMLINK:
                 self._tried(path, troubles, looked)
-        for path, kind in kinds:
-            if kind is Kind.SYMLINK:
-                self._tried(path, troubles, looked)
-        gone = [path for path, kind in kinds if kind is Kind.TOMBSTONE]
+        gone = [path for path, stat in seen if stat is None and path not in troubles]
         for path in sorted(gone, key=paths.depth, reverse=True):
             self._tried(path, troubles, looked)
         self._gone = ()  # it holds for this order alone
         return troubles
 
-    def _kind(self, path: RelPath, troubles: dict[RelPath, Trouble]) -> Kind | None:
+    def _seen(self, path: RelPath, troubles: dict[RelPath, Trouble]) -> Stat | None:
         try:
-            stat = self.replica.disk.look(path)
+            return self.replica.disk.look(path)
         except Unreachable as error:
             troubles[path] = error
             return None
-        return stat.kind if stat is not None else Kind.TOMBSTONE
 
-    def _tried(self, path: RelPath, troubles: dict[RelPath, Trouble], looked: Mapping[RelPath, Stat] | None) -> None:
+    def _tried(
+        self,
+        path: RelPath,
+        troubles: dict[RelPath, Trouble],
+        looked: Mapping[RelPath, Stat] | None,
+        seen: Stat | None = None,
+    ) -> None:
         try:
-            self.refresh(path, None if looked is None else looked[path])
+            self.refresh(path, None if looked is None else looked[path], seen)
         except Surprise:
             troubles[path] = InUse(path)
         except (InUse, Unreachable) as error:
             troubles[path] = error
 
-    def refresh(self, path: RelPath, looked: Stat | None = None) -> Row:
-        """The row of `path` as the disk has it now, after a local change, if there was one, is written.
+    def refresh(self, path: RelPath, looked: Stat | None = None, seen: Stat | None = None) -> Row:
+        """The row of `path` as the disk has it now, or had it when it was `seen`, after a local change, if there was
+        one, is written.
 
         Raises:
             InUse: the file is being written; Unreachable: it cannot be read, or its path is too long; Surprise: it
@@ -101,7 +109,7 @@ class Absorber:
         """
         if len(path) > paths.MAX_PATH:
             raise Unreachable(path, f"its path is longer than {paths.MAX_PATH} bytes", "shorten it: no peer takes it")
-        row, stat = self.replica.row(path), self.replica.disk.look(path)
+        row, stat = self.replica.row(path), seen or self.replica.disk.look(path)
         if looked is not None and stat != looked:
             raise Surprise
         change = observe.compare(row, stat)

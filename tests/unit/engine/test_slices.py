@@ -221,6 +221,25 @@ def test_a_write_that_comes_between_the_look_and_the_landing_of_a_file_is_kept(s
     assert node.index.has_conflict(xxhash.xxh3_128_digest(local))
 
 
+def test_a_file_that_is_taken_up_is_looked_at_once_before_it_is_hashed(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, looks = start(), list[RelPath]()
+    look = node.disk.look
+
+    def looked(path: RelPath) -> Stat | None:
+        looks.append(path)
+        return look(path)
+
+    monkeypatch.setattr(node.disk, "look", looked)
+    for text in ("new", "newer"):
+        Path(node.root.path, "page").write_text(text)
+        node.intake.absorb([PAGE])
+        row = node.replica.row(PAGE)
+        assert ([PAGE], xxhash.xxh3_128_digest(text.encode())) == (looks, row.hash)
+        looks.clear()
+
+
 def test_a_write_that_comes_before_a_deletion_lands_survives_it(start: Starter) -> None:
     node = start()
     page = Path(node.root.path, "page")
