@@ -144,9 +144,9 @@ class Partials:
         self._drop(due)
 
     def _drop(self, due: Callable[[partial.Kept], bool]) -> None:
-        for one in sorted(partial.kept(self._root), key=lambda one: one.at, reverse=True):
-            if (one.region, one.name) not in self._held and due(one):
-                with suppress(NeedsHelp):
+        with suppress(NeedsHelp):  # what the disk does not let go now goes in another round
+            for one in sorted(partial.kept(self._root), key=lambda one: one.at, reverse=True):
+                if (one.region, one.name) not in self._held and due(one):
                     partial.discard(self._root, one.region, one.name)
 
     def _base(self, path: RelPath) -> bytes:
