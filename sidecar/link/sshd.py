@@ -22,8 +22,6 @@ SSHD: Final = "/usr/sbin/sshd"
 """An absolute path: it starts itself anew for every connection."""
 START_TIME: Final = 10.0
 """Seconds until it listens."""
-_GIVES_BACK: Final = {"MALLOC_TRIM_THRESHOLD_": str(1 << 20), "MALLOC_MMAP_THRESHOLD_": str(4 << 20)}
-"""glibc's, for its environment: a session keeps what it once buffered otherwise, some 7 MB after a large file."""
 _GRACE: Final = 2.0
 _LAST_WORDS: Final = 0.2
 """Seconds in which what it said before it ended is read."""
@@ -115,7 +113,7 @@ class Sshd:
 
     async def _once(self) -> tuple[bool, str]:
         child = await process.start(
-            (SSHD, "-D", "-e", "-f", self._config), self._env | _GIVES_BACK, stdout=asyncio.subprocess.DEVNULL
+            (SSHD, "-D", "-e", "-f", self._config), self._env, stdout=asyncio.subprocess.DEVNULL
         )
         said = Tail(self._line)
         drained = asyncio.ensure_future(said.drain(child.stderr))
