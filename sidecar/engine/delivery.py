@@ -146,6 +146,10 @@ class Delivery:
         """Would a small batch go at once?"""
         return self._small.ready > 0 or not self._count
 
+    def at_rest(self) -> bool:
+        """Are all rsyncs warm that are kept? While one is being replaced, to take the next costs more than it saves."""
+        return self._small.full
+
     def take(self) -> Carrier:
         """What carries the next small batch."""
         return Carrier(self._small.take(), None, self._ended)

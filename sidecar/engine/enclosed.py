@@ -1,4 +1,5 @@
-"""Small files that travel in the frame of their batch: no rsync, which costs 17 ms of CPU a batch at both ends.
+"""Small files that travel in the frame of their batch, where they would wait for an rsync: one costs 17 ms of CPU at
+both ends, and the next is ready 40 ms later, 140 on a busy machine.
 
 They are told by their hash as any other: the sender hashed the file when it absorbed it and reads it once more when it
 is sent, and what differs is torn.

@@ -179,8 +179,10 @@ class Sending:
         if not box.live:
             return False
         content = order.next_content(box, now)
+        in_flight = box.in_flight(Lane.SMALL)
         encloses = content is not None and self._may_enclose(content)
-        if box.in_flight(Lane.SMALL) >= (enclosed.WINDOW if encloses else SMALL_WINDOW):
+        encloses = encloses and (in_flight > 0 or not self._delivery.at_rest())
+        if in_flight >= (enclosed.WINDOW if encloses else SMALL_WINDOW):
             return False
         if content is not None and not (not self._full if encloses else self._delivery.ready()):
             return False
@@ -203,7 +205,7 @@ class Sending:
         self._say(self._batch(plan, carrier.batch if carrier is not None else "", entries))
         return True
 
-    # -- what needs no rsync
+    # -- what waits for no rsync
 
     def _may_enclose(self, item: Item) -> bool:
         return self.encloses and self._delivery.encloses and item.size <= enclosed.MOST

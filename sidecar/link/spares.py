@@ -17,7 +17,8 @@ log = structlog.get_logger(__name__)
 IDLE_LIFE: Final = 900.0
 """Seconds after which a spare that nobody took is replaced: it was seen to work that long."""
 AT_REST: Final = 1
-"""So many are kept where none was taken for `REST`: what is small travels in frames, and needs none."""
+"""So many are kept where none was taken for `REST`: for the next change; what is small and comes soon after travels in
+frames."""
 REST: Final = 10.0
 """Seconds."""
 REFILL_PAUSE: Final = 0.005
@@ -57,6 +58,7 @@ class Spares:
         self._taken: set[Spare] = set()
         """taken or dropped, and not ended yet"""
         self._taken_at = -REST
+        self._keeps = count
         self._failures = 0
         self._wake = asyncio.Event()
 
@@ -69,6 +71,11 @@ class Spares:
     def busy(self) -> bool:
         """Does one send?"""
         return bool(self._taken)
+
+    @property
+    def full(self) -> bool:
+        """Would as many send at once as are kept now?"""
+        return 0 < self._keeps <= self.ready
 
     def take(self, batch: str = "", size: int = 0) -> Spare:
         """A spare for one batch: a ready one, else one that is being started, else a new one.
@@ -109,12 +116,12 @@ class Spares:
             now = time.monotonic()
             self._drop([spare for spare in self._waiting if now - spare.born > IDLE_LIFE])
             rests_in = self._taken_at + REST - now
-            count = self._count if rests_in > 0 else min(self._count, AT_REST)
-            self._drop(self._waiting[count:])
-            while len(self._waiting) < count:
+            self._keeps = self._count if rests_in > 0 else min(self._count, AT_REST)
+            self._drop(self._waiting[self._keeps :])
+            while len(self._waiting) < self._keeps:
                 self._waiting.append(self._start())
             with suppress(TimeoutError):
-                async with asyncio.timeout(rests_in if count > AT_REST else IDLE_LIFE / 10):
+                async with asyncio.timeout(rests_in if self._keeps > AT_REST else IDLE_LIFE / 10):
                     await self._wake.wait()
             if self._failures:
                 await asyncio.sleep(self._delays(self._failures - 1))

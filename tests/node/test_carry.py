@@ -240,8 +240,11 @@ async def test_files_of_a_private_directory_go_as_well(pair: Pair) -> None:
 async def test_spares_are_replaced_when_taken_and_when_they_die(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sidecar.link.spares.AT_REST", 2)
     async with carrying(pair, count=2) as spares:
+        full = [spares.full]
         first = spares.take()
+        full.append(spares.full)
         await until(lambda: spares.ready == 2, "the next one")
+        assert [True, False, True] == [*full, spares.full]
         assert first not in spares._waiting
         for spare in spares._waiting:
             spare.kill()

@@ -63,9 +63,12 @@ async def test_a_small_file_goes_with_its_entry_and_no_rsync_is_asked(connection
     assert not any(isinstance(frame, Sent) for frame in connection.said)
 
 
-@pytest.mark.parametrize("unlike", ["an older node", "a limited line"])
-async def test_to_an_older_node_and_over_a_limited_line_it_goes_by_rsync(connection: Connection, unlike: str) -> None:
+@pytest.mark.parametrize("unlike", ["an older node", "a limited line", "every warm rsync there"])
+async def test_to_an_older_node_over_a_limited_line_and_when_no_rsync_is_awaited_it_goes_by_rsync(
+    connection: Connection, unlike: str
+) -> None:
     connection.sending.encloses = unlike != "an older node"
+    connection.carriers.rests = unlike == "every warm rsync there"
     connection.carriers.encloses = unlike != "a limited line"
     connection.sending.box.change(connection.row(PAGE))
     await connection.until(connection.batches)

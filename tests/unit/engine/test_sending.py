@@ -55,11 +55,14 @@ class Carriers:
         self.held.set()
         self.alone: Load | None = None
         self.stalls = False
-        self.encloses = False
+        self.encloses = self.rests = False
         self.handed: list[RelPath] = []
 
     def ready(self) -> bool:
         return True
+
+    def at_rest(self) -> bool:
+        return self.rests
 
     def take(self) -> Carried:
         return Carried(self.status, self.error, self.held)
