@@ -21,8 +21,8 @@ WITHIN = 400.0
 
 
 def content(number: int) -> bytes:
-    """Of one of the files: all differ."""
-    return number.to_bytes(8) * (BYTES // 8)
+    """Of one of the files: nothing that could be compressed."""
+    return random.Random(number).randbytes(BYTES)
 
 
 def folders(size: Size) -> list[str]:

@@ -51,7 +51,7 @@ import os
 for number in range({FILES}):
     os.makedirs(f"flood/{{number // 1000}}", exist_ok=True)
     with open(f"flood/{{number // 1000}}/{{number}}", "wb") as file:
-        file.write(number.to_bytes(8) * 512)
+        file.write(os.urandom(4096))
 open("written", "w").close()
 """
 _BESIDE = """
