@@ -205,6 +205,8 @@ class Absorber:
             raise Surprise
         best = versions.winner(row.version)
         if best is not None and best.kind is Kind.DIR:
+            if row.stat is not None and row.stat.kind is Kind.DIR and row.stat.mode != stat.mode:
+                raise Surprise  # a change of its mode is a write, which is looked at first
             if row.stat != stat:
                 self.replica.store.put_stat(Row(path, row.version, stat, b"", row.seq, row.flags))
             return

@@ -1,11 +1,14 @@
 """Directories above what lands, and such as are to go; over a root in memory."""
 
+import dataclasses
+
 import pytest
 
 from sidecar.core import version as versions
 from sidecar.core.entry import Dot, Flag, Head, Kind, Row
 from sidecar.core.frames import Outcome
 from sidecar.core.paths import RelPath
+from sidecar.core.ports import Surprise
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.directories import Directories
 from sidecar.engine.landed import NotDone
@@ -101,3 +104,16 @@ def test_what_left_with_its_directory_lies_there_no_longer(machine: Machine) -> 
     machine.directories.left(DIR)
     assert machine.replica.row(WITHIN).stat is None
     assert machine.replica.row(DIR).stat is not None
+
+
+def test_a_mode_that_changes_while_something_is_put_in_is_no_part_of_the_row_that_was_there(machine: Machine) -> None:
+    machine.made(DIR)
+
+    def chmod() -> None:
+        machine.disk.files[DIR] = dataclasses.replace(machine.disk.files[DIR], mode=0o700)
+
+    machine.disk.race, machine.disk.race_in = chmod, 1
+    with pytest.raises(Surprise):
+        machine.directories.make_above(RelPath(b"dir/page"))
+    machine.directories.make_above(RelPath(b"dir/page"))
+    assert [(DIR, True)] == [(one.row.path, one.local) for one in machine.told]
