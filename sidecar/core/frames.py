@@ -1,8 +1,8 @@
 """What two nodes say to each other: small typed messages in MessagePack, one a frame.
 
-On a link the side that opened the connection *sends* (batch, sent, gone, offers-end) and *asks* (compare, look, check);
-the other side *receives* (settle) and *answers* (compared, seen, checked); hello, ping and bye go both ways. A frame
-that does not decode to exactly one of these types is a protocol violation.
+On a link the side that opened the connection *sends* (renamed, batch, sent, gone, offers-end) and *asks* (compare,
+look, check); the other side *receives* (settle) and *answers* (compared, seen, checked); hello, ping and bye go both
+ways. A frame that does not decode to exactly one of these types is a protocol violation.
 """
 
 import enum
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from sidecar.core.compare import BUCKETS
-from sidecar.core.entry import HASH, Hash, Head, Kind, Moment, Natural, Version
+from sidecar.core.entry import HASH, Dot, Hash, Head, Kind, Moment, Natural, Version
 from sidecar.core.paths import MAX_PATH, RelPath
 from sidecar.errors import ProtocolViolation
 
@@ -122,7 +122,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     """Who speaks. `epoch` is made with the index, `run` at every start; `seen_*` is the last that the speaker stored of
     the listener; `cursor` the listener's seq up to which the speaker settled everything. `joins`: a new
     index that goes after the others, whatever their names. `inflates`: frames may come deflated; `encloses`: small
-    files may come in their entries; what is older says nothing of either."""
+    files may come in their entries; `renames`: it understands `Renamed`; what is older says nothing of these."""
 
     protocol: Natural
     region: Name
@@ -142,6 +142,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     joins: bool = False
     inflates: bool = False
     encloses: bool = False
+    renames: bool = False
 
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):
@@ -171,6 +172,18 @@ class Sent(msgspec.Struct, frozen=True, array_like=True, tag="sent"):
     lane: Lane
     number: Number
     status: Status
+
+
+class Renamed(msgspec.Struct, frozen=True, array_like=True, tag="renamed"):
+    """The directory `old` became `new` by the write `dot`, ahead of the batches that say so path by path: who knows it
+    by the same `count` live rows (all rows at and beneath both names make `sum`, see `core.move`) may do the same at
+    once. Nobody answers."""
+
+    old: RelPath
+    new: RelPath
+    dot: Dot
+    count: Natural
+    sum: Summand
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -308,11 +321,11 @@ class Bye(msgspec.Struct, frozen=True, array_like=True, tag="bye"):
 
 Question: TypeAlias = Compare | Look | Check
 Answered: TypeAlias = Compared | Seen | Checked
-Frame: TypeAlias = Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd | Question | Answered | Bye
+Frame: TypeAlias = Hello | Ping | Renamed | Batch | Sent | Settle | Gone | OffersEnd | Question | Answered | Bye
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(
-    Hello | Ping | Batch | Sent | Settle | Gone | OffersEnd
+    Hello | Ping | Renamed | Batch | Sent | Settle | Gone | OffersEnd
     | Compare | Look | Check | Compared | Seen | Checked | Bye
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterable
 from typing import Final
 
-from sidecar.core import paths
+from sidecar.core import move, paths
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind, Row
 from sidecar.core.frames import SETTLED, Answer, Lane, Outcome
@@ -25,6 +25,8 @@ TROUBLE_RETRY: Final = 10.0
 MOST_DOUBLINGS: Final = 10
 """Of such a wait: then it is as long as that for trouble."""
 
+FEW: Final = 1000
+"""Of more unsettled paths nobody asks whether a rename has to do with one: a millisecond."""
 NOT_HERE: Final = "not here yet"
 """why something that was to go is asked for again later"""
 
@@ -205,6 +207,12 @@ class Outbox:
         that takes the place of a directory, with its dead."""
         links = (path for path in self._symlinks if self.rounds.of(path) is not Round.TOMBSTONES)
         return any(path not in self.live or not self.live[path].busy for path in links)
+
+    def rests(self, old: RelPath, new: RelPath) -> bool:
+        """May the peer hear ahead of all else that a directory was renamed? All that it has to do with is settled, and
+        so is every symlink: one may have led there until a moment before."""
+        few = self.loaded and not self._symlinks and len(self.seqs) <= FEW
+        return few and not any(move.concerns(path, old, new) for path in self.seqs)
 
     def in_flight(self, lane: Lane) -> int:
         """How many batches of `lane` are unanswered."""

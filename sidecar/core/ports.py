@@ -5,7 +5,7 @@ Every effect is one step after which a crash may come; every one either happens 
 
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias
 
@@ -133,6 +133,10 @@ class Disk(Protocol):
     def names(self, path: RelPath) -> list[RelPath]:
         """What lies in a directory, without what is excluded."""
 
+    def tree(self, path: RelPath, *, everything: bool) -> Iterator[list[tuple[RelPath, Stat]]]:
+        """All that lies beneath a directory, with its lstat, in parts of some milliseconds: what is excluded as well if
+        it is to be `everything`. Raises Unreachable (a special file too)."""
+
     def have(self, digest: bytes) -> bool:
         """Are file bytes with this hash among the conflicts or in the trash?"""
 
@@ -145,6 +149,10 @@ class Disk(Protocol):
 
         Raises Surprise, Missing, InUse (what came out is being written: it was put back), Unreachable, DiskFull.
         """
+
+    def rename(self, old: RelPath, new: RelPath, stat: Stat) -> Stat:
+        """A directory goes to where nothing lies, by one rename; its stat then. Raises Surprise, Unreachable,
+        DiskFull."""
 
     def set_meta(self, path: RelPath, head: Head, now: Stat) -> Stat:
         """Give what lies there the mode and mtime of `head`. Raises Surprise, Unreachable."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from sidecar.core.entry import Row
+from sidecar.core.move import Move
 from sidecar.core.paths import RelPath
 
 
@@ -44,3 +45,16 @@ class RowStore(Protocol):
 
     def max_seq(self) -> int:
         """The highest seq ever given, 0 at first."""
+
+
+class MoveStore(RowStore, Protocol):
+    """Rows, and the directories whose rename they do not tell of in full yet."""
+
+    def keep_move(self, move: Move) -> None:
+        """This is under way, as it is known now."""
+
+    def drop_move(self, move: Move) -> None:
+        """It is over: call it in the transaction that writes the last of its rows."""
+
+    def moves(self) -> list[Move]:
+        """What was under way when the run before this one ended."""

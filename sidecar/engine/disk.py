@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
@@ -31,6 +31,7 @@ from sidecar.engine.translated import translated
 from sidecar.errors import GeorootError
 from sidecar.fs import apply, faults, keep, stage
 from sidecar.fs.root import WebRoot
+from sidecar.fs.walk import walk
 from sidecar.index.store import Index
 
 log = structlog.get_logger(__name__)
@@ -132,6 +133,16 @@ class RootDisk:
         there = ((paths.join(path, name), stat.kind is Kind.DIR) for name, stat in listing.entries)
         return [child for child, is_dir in there if not paths.is_state(child) and not self._excluded(child, is_dir)]
 
+    def tree(self, path: RelPath, *, everything: bool) -> Iterator[list[tuple[RelPath, Stat]]]:
+        """What lies beneath a directory, as the port says."""
+        with translated(self._root, path):
+            for part in walk(self._root, self._excluded if not everything else lambda _path, _is_dir: False, path):
+                if part.refused is not None:
+                    raise part.refused
+                if part.special:
+                    raise faults.Special(paths.join(part.path, part.special[0]))
+                yield [(paths.join(part.path, name), stat) for name, stat in part.entries]
+
     def have(self, digest: bytes) -> bool:
         """Are these bytes kept anywhere?"""
         return self.kept(digest) or self._index.trash_with(digest) is not None
@@ -229,6 +240,15 @@ class RootDisk:
         if (stat.mode, stat.mtime_ns) == (head.mode, head.mtime_ns):
             return stat
         return apply.adjust(self._root, path, stat, head.mode, head.mtime_ns)
+
+    def rename(self, old: RelPath, new: RelPath, stat: Stat) -> Stat:
+        """A directory as a whole, as the port says."""
+        self._touched(old)
+        self._touched(new)
+        with translated(self._root, old):
+            there = apply.move(self._root, old, new, stat)
+            self._root.let_go()
+            return there
 
     def set_meta(self, path: RelPath, head: Head, now: Stat) -> Stat:
         """Mode and mtime, by descriptor."""

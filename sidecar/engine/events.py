@@ -1,4 +1,5 @@
-"""What events say: the paths that they name are marked, and what they cannot say is left to a scan."""
+"""What events say: the paths that they name are marked, and what they cannot say is left to a scan. Of a directory that
+was renamed it is said, and marked by who takes it up."""
 
 import asyncio
 import time
@@ -12,7 +13,7 @@ from sidecar.fs import limits
 from sidecar.fs.events import Reason
 from sidecar.fs.root import WebRoot
 from sidecar.fs.walk import walk
-from sidecar.fs.watch import Watcher
+from sidecar.fs.watch import Moved, Watcher
 from sidecar.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,8 @@ class Events:
         self._excluded = excluded
         self._scan_soon = scan_soon
         self._arrived = arrived
+        self.moved: list[Moved] = []
+        """directories that were renamed: what lies beneath them is yet to be marked"""
         self.more = False
         """was not all read that there was?"""
         self.root_lost = False
@@ -76,8 +79,7 @@ class Events:
                 self._dirty.is_written(path)
                 continue
             self._dirty.mark(path)
-            if int.__and__(reason, Reason.TREE):
-                self._mark_beneath(path)
+        self.moved += seen.moved
         if seen.overflow:
             self.overflows += 1
             self.overflowed_at = time.monotonic()
@@ -97,6 +99,7 @@ class Events:
             await asyncio.sleep(0)
             self.read()
 
-    def _mark_beneath(self, directory: RelPath) -> None:
+    def mark_beneath(self, directory: RelPath) -> None:
+        """Mark all that lies in a directory: it has another name than it had."""
         for part in walk(self._root, self._excluded, directory):
             self._dirty.mark(*(RelPath(part.path + b"/" + name) for name, _ in part.entries))

@@ -81,6 +81,7 @@ class Identity:
             joins=self.joins and self.index.new_index,
             inflates=True,
             encloses=True,
+            renames=True,
         )
 
     def greeted(self, frame: Frame | None, region: str) -> Hello:

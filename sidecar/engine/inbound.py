@@ -27,6 +27,7 @@ from sidecar.core.frames import (
     OffersEnd,
     Outcome,
     Ping,
+    Renamed,
     Sent,
     Settle,
     decode,
@@ -74,6 +75,7 @@ class Inbound:
         offers_end: called with the region when the peer has offered everything.
         other_way: the link from this node to the peer.
         answerer: makes what answers the peer's questions, of the directions between the two, and of what says a frame.
+        renamed: called with a directory that was renamed there.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Inbound:
         offers_end: Callable[[str], None],
         other_way: OtherWay,
         answerer: Callable[[Callable[[], list[Way]], Callable[[Frame], None]], Answerer],
+        renamed: Callable[[Renamed], None],
     ) -> None:
         self._me = me
         self._region = region
@@ -96,6 +99,7 @@ class Inbound:
         self._metrics = metrics
         self._met = met
         self._offers_end = offers_end
+        self._renamed = renamed
         self.way = Way()
         self._answerer = answerer(lambda: both(self.way, other_way, self.peer), self._say)
         self._orders: dict[Lane, LaneOrder[Batch]] = {lane: LaneOrder() for lane in Lane}
@@ -172,6 +176,8 @@ class Inbound:
         match frame:
             case Batch():
                 self._arrived(frame, size)
+            case Renamed():
+                self._renamed(frame)
             case Sent():
                 self._sent_to_the_end(frame)
             case Ping(seq, cursor, now_us):
@@ -306,6 +312,11 @@ class Inbound:
         lander = self._landing.lander(self._region, self._unmade)
         for indexes in replaced.slices(len(batch.entries), SLICE, together):
             part = batch.entries[indexes.start : indexes.stop]
+            if all(map(lander.knows, part)):
+                known = Landed(Outcome.KNOWN)
+                answers += [self._answer(index, batch.entries[index].path, known, full) for index in indexes]
+                await asyncio.sleep(0)
+                continue
             # what cannot be written cuts the link: what is in flight leans on it, and all comes again in order
             async with self._landing.copied(part, leaving):
                 await self._landing.in_order([entry.path for entry in part])

@@ -98,6 +98,13 @@ class Lander:
                 return not_now(error)
         return Landed(Outcome.BUSY)
 
+    def knows(self, entry: Entry) -> bool:
+        """Is its version here already, so that nothing is to be done, whatever lies there?"""
+        row = self.replica.store.get(entry.path)
+        if row is None or row.flags.value or versions.losers(row.version) or self.refused(entry) is not None:
+            return False
+        return versions.merge(row.version, entry.version) == row.version
+
     def refused(self, entry: Entry) -> Landed | None:
         """Why nothing is done with an entry, whatever lies here; None: something may be."""
         best = versions.winner(entry.version)

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from typing import Any
 
 import structlog
 
+from sidecar.core.frames import Frame
+from sidecar.core.paths import RelPath
 from sidecar.engine.inbound import Inbound
 from sidecar.engine.link import PAUSED, Link
 from sidecar.engine.node import Node
@@ -39,6 +41,8 @@ class Links:
         node.listeners.on_woken(self._wake)
         node.listeners.on_cursors_forgotten(self._ask_anew)
         node.listeners.on_rows_lost(self._begin_anew)
+        if not node.options.delay:
+            node.listeners.on_renamed(self._tellers)
         node.me.renewed = self._greet_anew
 
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
@@ -60,6 +64,7 @@ class Links:
             offers_end=self._offers_end,
             other_way=link.way_to,
             answerer=self._node.answerer,
+            renamed=lambda frame: self._node.renamed(region, frame),
         )
         with link.reported():
             try:
@@ -160,6 +165,10 @@ class Links:
     def _changed(self, changed: Changed, source: str) -> None:
         for link in self.links.values():
             link.changed(changed, source)
+
+    def _tellers(self, old: RelPath, new: RelPath) -> list[Callable[[Frame], None]]:
+        there = (link.outbound for link in self.links.values() if link.outbound is not None)
+        return [say for outbound in there if (say := outbound.teller(old, new)) is not None]
 
     def _ask_anew(self) -> None:
         """Every peer is to offer what it has: its next hello tells that we have nothing settled."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from sidecar.core.frames import Frame
+from sidecar.core.paths import RelPath
 from sidecar.engine.replica import Changed
 
 
@@ -15,6 +17,7 @@ class Listeners:
         self._woken: list[Callable[[], None]] = []
         self._rows_lost: list[Callable[[], None]] = []
         self._cursors_forgotten: list[Callable[[], None]] = []
+        self._tellers: list[Callable[[RelPath, RelPath], list[Callable[[Frame], None]]]] = []
 
     def on_changed(self, told: Callable[[Changed, str], None]) -> None:
         """`told` hears of every row whose version changed, with the region that sent it ("" for none)."""
@@ -31,6 +34,15 @@ class Listeners:
     def on_cursors_forgotten(self, told: Callable[[], None]) -> None:
         """`told` is called when the peers are to offer everything anew: their links are cut."""
         self._cursors_forgotten.append(told)
+
+    def on_renamed(self, tellers: Callable[[RelPath, RelPath], list[Callable[[Frame], None]]]) -> None:
+        """`tellers` gives what says a frame to each peer that may hear that a directory was renamed from this to that,
+        ahead of its rows."""
+        self._tellers.append(tellers)
+
+    def tellers(self, old: RelPath, new: RelPath) -> list[Callable[[Frame], None]]:
+        """What says a frame to each such peer."""
+        return [say for tellers in self._tellers for say in tellers(old, new)]
 
     def changed(self, changed: Changed) -> None:
         """A row changed, on behalf of `source`."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from sidecar.core import ageing, ignore
 from sidecar.core import version as versions
 from sidecar.core.entry import Kind
-from sidecar.core.frames import Frame
+from sidecar.core.frames import Frame, Renamed
 from sidecar.core.links import Resolver
 from sidecar.core.paths import RelPath
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.ahead import Ahead
 from sidecar.engine.answering import Answerer
 from sidecar.engine.checksum import Checksum
 from sidecar.engine.comparing import Way
@@ -28,6 +29,7 @@ from sidecar.engine.intake import Intake
 from sidecar.engine.joining import Joining
 from sidecar.engine.landing import Landing
 from sidecar.engine.listeners import Listeners
+from sidecar.engine.moving import Moving
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
 from sidecar.engine.options import Options
@@ -162,6 +164,28 @@ class Node:
             mend=self.landing.mend,
             rows_lost=self.listeners.rows_lost,
         )
+        self.scanned = asyncio.Event()
+        """the first scan is over"""
+        ahead = Ahead(
+            index,
+            self.landing,
+            self.holds,
+            self.joining,
+            self.dirty,
+            self.events,
+            attribute=self._attribute,
+            scanned=self.scanned.is_set,
+        )
+        self.moving = Moving(
+            self.replica,
+            index,
+            commits=ahead.commits,
+            allowed=ahead.allowed,
+            tellers=self.listeners.tellers,
+            disturbed=ahead.disturbed,
+            look_again=lambda paths: self.dirty.mark(*paths),
+        )
+        self.listeners.on_changed(lambda changed, _source: self.moving.changed(changed.row))
         self.watching = Watching(
             root,
             index,
@@ -171,6 +195,7 @@ class Node:
             self.intake,
             self.disk,
             self.unlisted,
+            self.moving,
             absorbed=self.listeners.woken,
             resolver=self.resolver,
         )
@@ -237,8 +262,6 @@ class Node:
             scanning=lambda: self.scans.running or not self.scanned.is_set(),
             missed=self.scans.missed,
         )
-        self.scanned = asyncio.Event()
-        """the first scan is over"""
         self.going = asyncio.Event()
         """it sends and receives; cleared: it is paused"""
 
@@ -247,6 +270,7 @@ class Node:
     async def recover(self) -> None:
         """Finish what a kill interrupted: before anything else looks at the root."""
         self._recovery.run()
+        self.moving.recover()
         self._recovery.release_conflicts()
         self._recovery.list_unlisted()
         self.partials.begin()
@@ -304,6 +328,10 @@ class Node:
     def answerer(self, ways: Callable[[], list[Way]], say: Callable[[Frame], None]) -> Answerer:
         """What answers the questions of one peer."""
         return Answerer(self.me, self.excluded, self.checksum, ways=ways, say=say)
+
+    def renamed(self, region: str, frame: Renamed) -> None:
+        """A directory was renamed at a peer."""
+        self.moving.heard(region, frame, self.landing.lander(region).refused)
 
     def share_complete_since(self, us: int) -> None:
         """A node with the same index has dropped tombstones up to then (µs since 1970): what is as old and not here may

@@ -139,6 +139,11 @@ class Outbound:
         else:
             sending.learned(changed.row)
 
+    def teller(self, old: RelPath, new: RelPath) -> Callable[[Frame], None] | None:
+        """What says a frame to the peer, if it may hear ahead of all else that a directory was renamed."""
+        knows = self.peer is not None and self.peer.renames and not self._closed
+        return self._say if knows and self.box is not None and self.box.rests(old, new) else None
+
     def wake(self) -> None:
         """Something that it waited for may have come: a spare, the end of the first scan."""
         if self._sending is not None:

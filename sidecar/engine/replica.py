@@ -41,6 +41,11 @@ class Dots:
         self._last = versions.next_counter(version, self._last, self.now_us())
         return Dot(self._last, self.run)
 
+    def above(self, newest: int) -> Dot:
+        """The dot of one write on top of many versions, whose highest counter is `newest`."""
+        self._last = max(self._last, self.now_us(), newest) + 1
+        return Dot(self._last, self.run)
+
 
 @dataclasses.dataclass(slots=True)
 class Replica:

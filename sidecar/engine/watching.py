@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Final
 
-from sidecar.core import observe, paths
+from sidecar.core import move, observe, paths
 from sidecar.core.entry import Kind, Stat
 from sidecar.core.links import Resolver
 from sidecar.core.observe import Change
@@ -17,6 +17,7 @@ from sidecar.engine.disk import RootDisk
 from sidecar.engine.events import Events
 from sidecar.engine.hashing import Hashing
 from sidecar.engine.intake import Intake
+from sidecar.engine.moving import Moving
 from sidecar.engine.turn import SLICE, Turn, deepest_first, left_before, on_one_way
 from sidecar.engine.unlisted import Unlisted
 from sidecar.errors import NeedsHelp, Retryable
@@ -25,6 +26,8 @@ from sidecar.fs.root import WebRoot
 from sidecar.index.faults import IndexDamaged
 from sidecar.index.store import Index
 
+MANY: Final = 1000
+"""Of more marked paths nobody asks whether a symlink is among them."""
 LOOKS: Final = 4
 """So often symlinks are looked at in a turn, until no other one was made meanwhile."""
 
@@ -47,6 +50,7 @@ class Watching:
         intake: Intake,
         disk: RootDisk,
         unlisted: Unlisted,
+        moving: Moving,
         *,
         absorbed: Callable[[], None],
         resolver: Resolver,
@@ -59,6 +63,7 @@ class Watching:
         self._intake = intake
         self._hashing = Hashing(root, index, disk)
         self._unlisted = unlisted
+        self._moving = moving
         self._absorbed = absorbed
         self._resolver = resolver
         self._begun = 0
@@ -69,7 +74,8 @@ class Watching:
     @property
     def busy(self) -> bool:
         """Is something marked or being hashed? What somebody has open, or cannot be read, does not count."""
-        return bool(self._dirty.paths or self._hashing.tasks or self._events.more or self._begun > self._ended)
+        under_way = self._begun > self._ended or self._moving.settling is not None
+        return bool(self._dirty.paths or self._hashing.tasks or self._events.more or under_way)
 
     async def caught_up(self) -> None:
         """Returns when everything that was written before the call has been looked at.
@@ -101,7 +107,8 @@ class Watching:
         """Take up all that is marked now; what the index, or the disk, does not let be looked at waits."""
         self._begun += 1
         try:
-            await self._take_up()
+            async with self._moving.lock:
+                await self._take_up()
         except IndexDamaged:
             raise
         except (Retryable, NeedsHelp) as error:
@@ -119,10 +126,35 @@ class Watching:
         """
         turn = Turn()
         self._dirty.wake_due()  # symlinks that wait for a hash, before what waits for them
-        await self._sort(self._dirty.take(), turn)
+        marked = self._dirty.take()
+        self._turning |= frozenset(marked)
+        await self._moving.settle()
+        await self._renamed(marked)
+        await self._sort([*marked, *self._dirty.take()], turn)
         await self._absorb_slices(turn.there, await self._gone_before(turn))
         if turn.links or turn.gone:
             await self._links_and_gone(turn)
+
+    async def _renamed(self, marked: list[RelPath]) -> None:
+        """A directory that was renamed, and nothing else, needs no look at what is in it: peers do the same."""
+        while self._events.moved:
+            told = self._no_symlink(marked)
+            for moved in tuple(self._events.moved):
+                done = self._moving.was_done_here(*moved)
+                if not done and not (told and await self._moving.announce(*moved)):
+                    self._events.mark_beneath(moved.new)
+                self._events.moved.remove(moved)
+
+    def _no_symlink(self, marked: list[RelPath]) -> bool:
+        """Does none wait to be taken up? One may have led to a directory until just before that was renamed."""
+        waiting = [*marked, *self._dirty.paths, *self._dirty.later]
+        return len(waiting) <= MANY and not self._hashing.tasks and not any(map(self._is_symlink, waiting))
+
+    def _mark_renamed(self) -> None:
+        moved, self._events.moved = self._events.moved, []
+        for old, new in moved:
+            if not self._moving.was_done_here(old, new):
+                self._events.mark_beneath(new)
 
     async def _gone_before(self, turn: Turn) -> frozenset[RelPath]:
         """What has gone of which no symlink needs be taken up before: none has changed until after that was seen."""
@@ -130,6 +162,7 @@ class Watching:
             return frozenset()
         gone, late = tuple(turn.gone), Turn()
         await self._events.read_all()
+        self._mark_renamed()
         await self._sort(self._dirty.take(), late)
         turn.there += late.there
         turn.gone += late.gone
@@ -147,6 +180,7 @@ class Watching:
             await self._sort(links, seen)
             self._look_before(seen.links)
             await self._events.read_all()
+            self._mark_renamed()
             await self._sort(self._dirty.take(), late)
             await self._absorb_slices(seen.there + late.there)
             turn.gone += seen.gone
@@ -283,10 +317,14 @@ class Watching:
 
     async def in_order(self, paths: Iterable[RelPath]) -> None:
         """Returns when a peer's entries may land here: what landing would look at out of turn was looked at before."""
+        names = list(paths)
+        await self._moving.passed(names)
         self._events.read()
-        early = [path for path in paths if path in self._dirty.paths or path in self._turning]
-        if any(self._must_wait(path) for path in early):
+        early = [path for path in names if path in self._dirty.paths or path in self._turning]
+        renamed = any(move.concerns(path, *moved) for moved in self._events.moved for path in names)
+        if renamed or any(self._must_wait(path) for path in early):
             await self.looked_at()
+            await self._moving.passed(names)
 
     def _must_wait(self, path: RelPath) -> bool:
         try:
@@ -294,6 +332,13 @@ class Watching:
         except (Denied, Special):
             return False
         return stat is None or stat.kind is Kind.SYMLINK
+
+    def _is_symlink(self, path: RelPath) -> bool:
+        try:
+            stat = self._root.lstat(path)
+        except (Denied, Special):
+            return False
+        return stat is not None and stat.kind is Kind.SYMLINK
 
     async def looked_at(self) -> None:
         """Returns when everything that is marked now has been looked at, whatever is marked meanwhile."""

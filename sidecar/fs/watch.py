@@ -44,6 +44,13 @@ class Dirty(NamedTuple):
     reason: Reason
 
 
+class Moved(NamedTuple):
+    """A directory of the web root that is called `new` and was called `old`."""
+
+    old: RelPath
+    new: RelPath
+
+
 class Seen(NamedTuple):
     """What one `read` brought."""
 
@@ -56,6 +63,8 @@ class Seen(NamedTuple):
     """the web root itself was moved, deleted or unmounted"""
     more: bool
     """new directories are still to be listed: read again, no event will ask for it"""
+    moved: tuple[Moved, ...] = ()
+    """the directories that are dirty for `Reason.TREE`"""
 
 
 _Marks = dict[tuple[Node, bytes], int]
@@ -84,6 +93,7 @@ class Watcher:
         self._marks: _Marks = {}
         self._listed: _Marks = {}
         self._to_list: deque[Node] = deque()
+        self._went: list[tuple[RelPath, Node]] = []
         self._quiet = False
         try:
             self._web.start(ROOT_MASK)
@@ -220,7 +230,13 @@ class Watcher:
         dirty: list[Dirty] = []
         arrived: list[RelPath] = []
         self._tell(marks, dirty, arrived)
-        return Seen(dirty, arrived, overflow, lost, bool(self._to_list))
+        went, self._went = self._went, []
+        moved = tuple(
+            Moved(old, node.path)
+            for old, node in went
+            if node.forest is self._web and self._web.attached(node) and not self._skipped(node.path, True)
+        )
+        return Seen(dirty, arrived, overflow, lost, bool(self._to_list), moved)
 
     def _absorb(self) -> tuple[bool, bool, list[int]]:
         """Collect the kernel's events as marks, one a name."""
@@ -305,9 +321,10 @@ class Watcher:
         self._to_list.append(node)
         self._found(node.parent, node.name, Reason.CREATED | ISDIR)
 
-    def _moved(self, node: Node) -> None:
+    def _moved(self, node: Node, was: RelPath) -> None:
         if not self._quiet and node.parent is not None:
             self._found(node.parent, node.name, Reason.TREE | ISDIR)
+            self._went.append((was, node))
 
     def _found(self, node: Node, name: bytes, bits: int) -> None:
         key = (node, name)

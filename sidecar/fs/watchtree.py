@@ -85,7 +85,7 @@ class Watches:
 
 class WatchTree:
     """The watched directories beneath one root. What it finds is told to `on_new` (a directory that was not watched:
-    list it) and `on_moved` (one that came from elsewhere in the tree)."""
+    list it) and `on_moved` (one that came from elsewhere in the tree, and what it was called there)."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class WatchTree:
         mask: int,
         excluded: Callable[[RelPath, bool], bool],
         on_new: Callable[[Node], None],
-        on_moved: Callable[[Node], None],
+        on_moved: Callable[[Node, RelPath], None],
     ) -> None:
         self._tree = tree
         self._watches = watches
@@ -209,8 +209,9 @@ class WatchTree:
         if known is None:
             self._on_new(self._plant(node, name, path, wd))
         else:
+            was = known.path
             self._graft(known, node, name)
-            self._on_moved(known)
+            self._on_moved(known, was)
 
     def _cannot(self, node: Node, name: bytes, path: RelPath, here: Node | None, error: OSError) -> None:
         if error.errno in GONE:

@@ -6,12 +6,14 @@ from typing import Final
 import msgspec
 
 from sidecar.core.intent import Intent
+from sidecar.core.move import Move
 from sidecar.core.paths import RelPath
 from sidecar.index.database import Table
 from sidecar.index.faults import IndexDamaged
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _intent: Final = msgspec.msgpack.Decoder(Intent).decode
+_move: Final = msgspec.msgpack.Decoder(Move).decode
 
 
 class PendingTable(Table):
@@ -41,3 +43,22 @@ class PendingTable(Table):
             return [_intent(raw) for (raw,) in self._db.all("SELECT intent FROM pending ORDER BY path")]
         except msgspec.MsgspecError as error:
             raise IndexDamaged(f"an intent does not decode: {error}") from error
+
+    def keep_move(self, move: Move) -> None:
+        """This directory is being renamed, as it is known now: committed as `intend`."""
+        self._db.run("INSERT OR REPLACE INTO moves (old, move) VALUES (?, ?)", (move.old, _encode(move)))
+
+    def drop_move(self, move: Move) -> None:
+        """Its rows are written: call it in the transaction that writes the last of them. Or it was not renamed."""
+        self._db.run("DELETE FROM moves WHERE old = ?", (move.old,))
+
+    def moves(self) -> list[Move]:
+        """What was being renamed when the run before this one ended.
+
+        Raises:
+            IndexDamaged: one does not decode.
+        """
+        try:
+            return [_move(raw) for (raw,) in self._db.all("SELECT move FROM moves ORDER BY old")]
+        except msgspec.MsgspecError as error:
+            raise IndexDamaged(f"a rename does not decode: {error}") from error

@@ -22,6 +22,8 @@ HISTORIES: Final = int(os.environ.get("SIM_HISTORIES", "1500"))
 SEED: Final = os.environ.get("SIM_SEED")
 SEEDS: Final = range(int(SEED), int(SEED) + 1) if SEED else range(HISTORIES)
 PARTS: Final = 10
+RENAMED: Final = HISTORIES * 2 // 5
+"""Histories in which directories are renamed when all is at rest, so that peers are told ahead."""
 AGED: Final = HISTORIES // 10
 """Histories in which nodes are away for longer than others remember deletions: five times as long as the others."""
 
@@ -45,6 +47,20 @@ def test_who_was_away_for_long_brings_nothing_back(part: int) -> None:
     for seed in (SEEDS if SEED else range(AGED))[part::PARTS]:
         why = failure(histories.aged(seed))
         assert not why, told(seed, why, histories.aged, "away")
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_directories_that_are_renamed_ahead_of_their_rows_end_as_any_other(part: int) -> None:
+    for seed in (SEEDS if SEED else range(RENAMED))[part::PARTS]:
+        why = failure(histories.renamed(seed))
+        assert not why, told(seed, why, histories.renamed, "renamed")
+
+
+def test_in_such_histories_they_are_renamed_as_a_whole_more_often_than_not() -> None:
+    worlds = [histories.run(histories.renamed(seed)) for seed in range(40)]
+    steps = sum(step.what == "renamed" for seed in range(40) for step in histories.renamed(seed).steps)
+    done = sum(node.disk.renamed for world in worlds for node in world.nodes)
+    assert done > steps / 4, f"{done} of {steps}"
 
 
 def test_a_history_is_the_same_every_time() -> None:

@@ -5,15 +5,17 @@
 prints, for each rule, the seed that found it and what went wrong. A rule that no history finds is a failure.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 import pytest
 
-from sidecar.core import ageing, compare, found, observe, offering, order, paths
+from sidecar.core import ageing, compare, found, move, observe, offering, order, paths
 from sidecar.core import plan as plans
 from sidecar.core import version as versions
-from sidecar.core.entry import Flag, Kind, Row, Stat, Version
+from sidecar.core.entry import Dot, Flag, Kind, Row, Stat, Version
 from sidecar.core.frames import Answer, Outcome
 from sidecar.core.graves import Graves
 from sidecar.core.item import NOTHING, Item, Planned
@@ -25,6 +27,7 @@ from sidecar.engine.absorb import Absorber
 from sidecar.engine.directories import Directories
 from sidecar.engine.guard import Guard
 from sidecar.engine.holds import Holds
+from sidecar.engine.moving import Moving
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
 from sidecar.engine.whole import Whole
@@ -328,6 +331,69 @@ def what_was_dropped_is_not_remembered(broken: pytest.MonkeyPatch) -> None:
     broken.setattr(MemoryIndex, "set_complete_since", lambda index, us: None)
 
 
+# -- directories renamed as a whole
+
+
+def a_rename_is_told_before_it_is_stored(broken: pytest.MonkeyPatch) -> None:
+    """Moves: a local rename is not remembered while its rows are yet to be written."""
+    real = MemoryIndex.keep_move
+    broken.setattr(MemoryIndex, "keep_move", lambda index, move: real(index, move) if move.region else None)
+
+
+def a_rename_for_a_peer_is_not_stored(broken: pytest.MonkeyPatch) -> None:
+    """Moves: nor is one that is done for a peer."""
+    real = MemoryIndex.keep_move
+    broken.setattr(MemoryIndex, "keep_move", lambda index, move: None if move.region else real(index, move))
+
+
+def rows_of_a_rename_do_not_follow_at_a_start(broken: pytest.MonkeyPatch) -> None:
+    """Moves: what a kill interrupted is left to the scan."""
+    broken.setattr(Moving, "recover", lambda moving: 0)
+
+
+def any_rows_are_renamed(broken: pytest.MonkeyPatch) -> None:
+    """Moves: nobody compares what the peer knew there with what is known here."""
+    broken.setattr(compare, "sum_of", lambda path, version: 0)
+
+
+def each_path_gets_another_dot(broken: pytest.MonkeyPatch) -> None:
+    """Moves: the rows of a rename are made otherwise here than there."""
+    real, numbers = move.written, itertools.count()
+
+    def written(step: move.Step, before: Row, told: move.Move) -> Row | None:
+        dot = Dot(told.dot.counter + next(numbers) % 7, told.dot.run)
+        return real(step, before, msgspec.structs.replace(told, dot=dot))
+
+    broken.setattr(move, "written", written)
+
+
+def what_was_told_is_not_written(broken: pytest.MonkeyPatch) -> None:
+    """Moves: a rename that peers have heard of is taken up path by path."""
+
+    async def settle(moving: Moving) -> None:
+        moving.settling = None
+
+    broken.setattr(Moving, "settle", settle)
+
+
+def what_lies_on_the_disk_is_not_looked_at(broken: pytest.MonkeyPatch) -> None:
+    """Moves: a rename is judged by rows alone."""
+
+    async def lies(*_: Any) -> bool:
+        return True
+
+    broken.setattr(Moving, "_lies", lies)
+
+
+RENAMED: Final[tuple[Break, ...]] = (
+    a_rename_is_told_before_it_is_stored,
+    a_rename_for_a_peer_is_not_stored,
+    rows_of_a_rename_do_not_follow_at_a_start,
+    any_rows_are_renamed,
+    each_path_gets_another_dot,
+    what_was_told_is_not_written,
+    what_lies_on_the_disk_is_not_looked_at,
+)
 AGED: Final[tuple[Break, ...]] = (
     tombstones_go_before_everybody_has_them,
     what_a_node_brings_back_is_taken,
@@ -420,6 +486,13 @@ def test_a_history_with_absences_finds(break_it: Break, monkeypatch: pytest.Monk
     break_it(monkeypatch)
     finding = histories.first_failing(Link, range(HISTORIES), histories.aged)
     say_found("aged history", finding, f"{HISTORIES} histories find nothing wrong")
+
+
+@pytest.mark.parametrize("break_it", RENAMED, ids=lambda break_it: break_it.__name__)
+def test_a_history_with_renamed_directories_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_it(monkeypatch)
+    finding = histories.first_failing(Link, range(HISTORIES), histories.renamed)
+    say_found("renamed history", finding, f"{HISTORIES} histories find nothing wrong")
 
 
 @pytest.mark.parametrize(("break_it", "scene"), SCENES, ids=lambda each: each.__name__)

@@ -114,6 +114,32 @@ def aged(seed: int, nodes: int = NODES) -> History:
     return History(setting, tuple(steps))
 
 
+RENAMED: Final = (
+    ("renamed", 12),
+    ("write", 8),
+    ("absorb", 4),
+    ("flow", 3),
+    ("move", 8),
+    ("cut", 2),
+    ("race", 4),
+    ("kill", 2),
+    ("start", 4),
+    ("full", 1),
+    ("clock", 1),
+)
+
+
+def renamed(seed: int, nodes: int = NODES) -> History:
+    """The history of this seed in which directories are renamed when all is at rest; in every third volumes are set
+    back."""
+    chance = Random(f"renamed {seed}")
+    kinds = _each((*RENAMED, ("snapshot", 3), ("roll", 2)) if seed % 3 == STRUCK else RENAMED)
+    steps = [_step(chance, chance.choice(kinds), nodes) for _ in range(chance.choice((3, 6, 12, 20)))]
+    steps.append(_step(chance, chance.choice(("calm", "calm", "solo")), nodes))
+    skews = tuple(chance.choice((0.0, 0.0, 0.5, -3600.0)) for _ in range(nodes))
+    return History(Setting(skews, chance.choice((0, 4_000_000))), tuple(steps))
+
+
 def _step(chance: Random, what: str, nodes: int) -> Step:
     return Step(what, chance.randrange(nodes), chance.randrange(nodes - 1), chance.randrange(1 << 30))
 

@@ -5,7 +5,7 @@ Every effect is one step, as the kernel's are: `fuse` counts them down and raise
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from sidecar.core import paths
@@ -131,6 +131,8 @@ class MemoryDisk:
         """contents that the engine took out of the root"""
         self.room = ROOM
         """files of so many bytes and more do not fit; of 0, nothing that is made anew does"""
+        self.renamed = 0
+        """directories that were renamed as a whole for a peer"""
         self.fuse: int | None = None
         self.race: Callable[[], None] | None = None
         """a local writer who is faster, once, when `race_in` looks have been taken"""
@@ -233,6 +235,12 @@ class MemoryDisk:
         if not self.is_dir(path):
             raise Surprise
         return [child for child in self.children(path) if not excluded(child, False)]
+
+    def tree(self, path: RelPath, *, everything: bool) -> Iterator[list[tuple[RelPath, Stat]]]:
+        for inside in self.subtree(path)[1:]:
+            if everything or not excluded(inside, False):
+                stat = self.look(inside)
+                yield [(inside, stat)] if stat is not None else []
 
     def have(self, digest: bytes) -> bool:
         return self.kept(digest) or any(listed == digest for _, listed in self.kept_rows.trash.values())
@@ -382,6 +390,18 @@ class MemoryDisk:
         if (self.files[path].mode, self.files[path].mtime_ns) != (head.mode, head.mtime_ns):
             self.files[path] = self._dressed(self.files[path], head)
         return self.files[path].stat()
+
+    def rename(self, old: RelPath, new: RelPath, stat: Stat) -> Stat:
+        self._racing()
+        there = self.files.get(old)
+        if there is None or not same(there.stat(), stat) or new in self.files or not self.is_dir(paths.parent(new)):
+            raise Surprise
+        tree = self.lift(old)
+        tree[ROOT] = dataclasses.replace(tree[ROOT], ctime_ns=self.time_ns())
+        self.drop(new, tree)
+        self.renamed += 1
+        self._step()
+        return tree[ROOT].stat()
 
     def set_meta(self, path: RelPath, head: Head, now: Stat) -> Stat:
         self._racing()

@@ -11,6 +11,7 @@ from sidecar.core import compare
 from sidecar.core import version as versions
 from sidecar.core.compare import Sums
 from sidecar.core.entry import Flag, Kind, Row, Version
+from sidecar.core.move import Move
 from sidecar.core.paths import RelPath
 from sidecar.index.node import Run
 from sidecar.index.peers import Forgotten, Peer
@@ -42,7 +43,7 @@ class MemoryIndex(MemoryStore):
 
     def copy(self) -> "MemoryIndex":
         other = MemoryIndex(self._draw)
-        other._rows, other._seq = dict(self._rows), self._seq
+        other._rows, other._seq, other._moves = dict(self._rows), self._seq, dict(self._moves)
         other._runs, other._peers = list(self._runs), dict(self._peers)
         other._forgotten = dict(self._forgotten)
         other.epoch, other.run = self.epoch, self.run
@@ -61,13 +62,13 @@ class MemoryIndex(MemoryStore):
         self.before = self.get(row.path) or Row(row.path, Version())
         return super().put(row)
 
-    def snapshot(self) -> tuple[dict[RelPath, Row], int]:
+    def snapshot(self) -> tuple[dict[RelPath, Row], int, dict[RelPath, Move]]:
         """What a transaction takes back when it fails."""
-        return dict(self._rows), self._seq
+        return dict(self._rows), self._seq, dict(self._moves)
 
-    def restore(self, taken: tuple[dict[RelPath, Row], int]) -> None:
+    def restore(self, taken: tuple[dict[RelPath, Row], int, dict[RelPath, Move]]) -> None:
         """Take everything back that was put since `taken`."""
-        self._rows, self._seq = taken
+        self._rows, self._seq, self._moves = taken
 
     def rows(self) -> list[Row]:
         return list(self._rows.values())

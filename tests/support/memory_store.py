@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from sidecar.core import paths
 from sidecar.core.entry import Row
+from sidecar.core.move import Move
 from sidecar.core.paths import RelPath
 
 
@@ -13,11 +14,12 @@ class MemoryStore:
     def __init__(self) -> None:
         self._rows: dict[RelPath, Row] = {}
         self._seq = 0
+        self._moves: dict[RelPath, Move] = {}
 
     def copy(self) -> "MemoryStore":
         """The store as it is now."""
         other = MemoryStore()
-        other._rows, other._seq = dict(self._rows), self._seq
+        other._rows, other._seq, other._moves = dict(self._rows), self._seq, dict(self._moves)
         return other
 
     def get(self, path: RelPath) -> Row | None:
@@ -58,3 +60,12 @@ class MemoryStore:
 
     def max_seq(self) -> int:
         return self._seq
+
+    def keep_move(self, move: Move) -> None:
+        self._moves[move.old] = move
+
+    def drop_move(self, move: Move) -> None:
+        self._moves.pop(move.old, None)
+
+    def moves(self) -> list[Move]:
+        return [self._moves[old] for old in sorted(self._moves)]

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from sidecar.core.frames import Batch, Frame, Settle, decode, encode
+from sidecar.core.frames import Batch, Frame, Renamed, Settle, decode, encode
 
 
 class Channel:
@@ -23,7 +23,7 @@ class Channel:
         at = 0
         if chance is not None and isinstance(frames[0], Batch | Settle) and chance.random() < 0.3:
             at = chance.choice([i for i, frame in enumerate(frames) if isinstance(frame, type(frames[0]))])
-        twice = chance is not None and isinstance(frames[at], Batch | Settle) and chance.random() < 0.1
+        twice = chance is not None and isinstance(frames[at], Renamed | Batch | Settle) and chance.random() < 0.1
         if not twice:
             del self._frames[at]
         return frames[at]

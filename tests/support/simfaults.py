@@ -102,7 +102,8 @@ class Faults:
         if self._is_covered(written):
             return True
         intents = [intent for node in self._nodes if (intent := node.intents.get(written.path)) is not None]
-        if any(versions.covers(intent.version, dot) for intent in intents for dot in written.dots):
+        moved = {move.dot for node in self._nodes for move in node.store.moves()}
+        if moved & written.dots or any(versions.covers(intent.version, d) for intent in intents for d in written.dots):
             self._intended[id(written)] = written
             return True
         return False

@@ -21,6 +21,7 @@ from sidecar.core.frames import (
     OffersEnd,
     Outcome,
     Ping,
+    Renamed,
     Sent,
     Settle,
 )
@@ -88,6 +89,8 @@ class Receiver:
                 self._remember(frame.cursor)
                 for _, batch in self._orders[frame.lane].arrived(frame.number, frame):
                     self._queues[frame.lane].append(batch)
+            case Renamed():
+                self._node.renamed(self._peer, frame)
             case Sent(lane, number, status):
                 self._ended[lane, number] = status
             case Gone():

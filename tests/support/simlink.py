@@ -122,6 +122,10 @@ class Sender:
                 self._offers_due = self._seconds() + LINGER
             self.box.offer(changed.row)
 
+    def teller(self, old: RelPath, new: RelPath) -> Callable[[Frame], None] | None:
+        """As `engine.outbound`."""
+        return self.out.say if self.box.rests(old, new) else None
+
     def pump(self) -> bool:
         """One thing that can be done now; False: nothing. Rows are read in between, as there, not before."""
         self._pumped += 1
@@ -426,7 +430,7 @@ class Link:
                 if moved:
                     frame = sender.out.next(chance)
                     self.pings += isinstance(frame, Ping | Compare)
-                    receiver.take(frame)
+                    self._take(receiver, frame)
             case 3:
                 moved = self._work(receiver)
             case _:
@@ -436,6 +440,12 @@ class Link:
                     self.pings += isinstance(frame, Compared)
                     sender.settled(frame)
         return moved
+
+    def _take(self, receiver: Receiver, frame: Frame) -> None:
+        try:
+            receiver.take(frame)
+        except Full:
+            self.failed()
 
     def _work(self, receiver: Receiver) -> bool:
         try:

@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from sidecar.core import ageing, found, observe, paths
+from sidecar.core import ageing, found, move, observe, paths
 from sidecar.core import version as versions
 from sidecar.core.entry import Dot, Flag, Head, Kind, Row, Stat, Version
 from sidecar.core.found import Left
-from sidecar.core.frames import Hello
+from sidecar.core.frames import Frame, Hello, Renamed
 from sidecar.core.intent import Intent
 from sidecar.core.links import Resolver
 from sidecar.core.paths import ROOT, RelPath
@@ -27,6 +27,7 @@ from sidecar.engine.directories import Directories
 from sidecar.engine.guard import Guard
 from sidecar.engine.identity import Identity
 from sidecar.engine.land import Lander
+from sidecar.engine.moving import Moving
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
 from sidecar.engine.recover import Recovery
@@ -43,6 +44,8 @@ from tests.support.simwriters import HALF, Facts, Writers
 if TYPE_CHECKING:
     from tests.support.simlink import Link
 
+MOVED_AT_ONCE: Final = 2
+"""Rows of a renamed directory that are written in one go."""
 EPOCH_NS: Final = 1_764_000_000_000_000_000
 MODES: Final = (0o644, 0o600)
 
@@ -210,7 +213,18 @@ class SimNode(Writers):
         self.me.renewed = lambda: self._renewed(self)
         self.offers = Finding(self.name, self._peers)
         self.nowhere = Nowhere(self.replica, self.name, tuple(self._peers), lambda: self._now_ns() / 1e9)
-        self.dirty = {}
+        self.dirty, self.moved = {}, []
+        self.moving = Moving(
+            self.replica,
+            self.store,
+            commits=self.transaction,
+            allowed=lambda: self.me.found_done and not self.holds.active and not self.unfinished,
+            tellers=self._tellers,
+            disturbed=lambda old, new: False,
+            look_again=lambda paths: self.dirty.update(dict.fromkeys(paths)),
+            size=MOVED_AT_ONCE,
+        )
+        self._announcing: Coroutine[Any, Any, bool] | None = None
         for link in self.links:
             link.agreements.clear()
         keep, forget = self.keeps
@@ -373,7 +387,9 @@ class SimNode(Writers):
             raise Full
 
     def absorb(self, picked: Iterable[RelPath]) -> None:
-        """Look at these paths now; those that are being written come back."""
+        """Look at these paths now; those that are being written come back. Not while a rename is being settled."""
+        if self._renaming():
+            return
         self.mend()
         picked, gone = list(picked), self._gone_before()
         for path in picked:
@@ -381,6 +397,63 @@ class SimNode(Writers):
         with self.transaction():
             troubles = self.absorber.absorb(picked, gone=gone)
         self.dirty.update(dict.fromkeys(path for path, trouble in troubles.items() if isinstance(trouble, InUse)))
+
+    def _renaming(self) -> bool:
+        """Go a step on with directories that were renamed, as `engine.watching` does before it looks at anything."""
+        while self.moved and self._announcing is None and not self.unfinished and self.moving.settling is None:
+            old, new = self.moved.pop(0)
+            links = (path in self.disk.files and self.disk.files[path].kind is Kind.SYMLINK for path in self.dirty)
+            if not any(links):
+                self._announcing = self.moving.announce(old, new)
+                while self._announce() and self.moving.settling is None:
+                    pass
+        return self._announcing is not None and self._announce()
+
+    def _announce(self) -> bool:
+        """A step of it; False: it is over."""
+        assert self._announcing is not None, "it was begun"
+        try:
+            self._announcing.send(None)
+        except StopIteration:
+            self._announcing = None
+        except BaseException:
+            self._announcing = None
+            raise
+        return self._announcing is not None
+
+    def _tellers(self, old: RelPath, new: RelPath) -> list[Callable[[Frame], None]]:
+        tellers = (link.sender.teller(old, new) for link in self.links if link.sender is not None)
+        return [partial(self._promised, say) for say in tellers if say is not None]
+
+    def _promised(self, say: Callable[[Frame], None], frame: Frame) -> None:
+        """What a peer hears has taken place: its rows follow."""
+        say(frame)
+        assert isinstance(frame, Renamed)
+        under_way = self.moving.settling
+        assert under_way is not None
+        for step in under_way.steps:
+            path = step.row.path if step.leaves else move.under(step.row.path, frame.old, frame.new)
+            before = self.replica.row(path)
+            after = move.written(step, before, under_way.move)
+            assert after is not None, "its dot is new"
+            self.written.append(Written(path, before.version, after.version, at_ns=self._now_ns()))
+
+    def renamed(self, region: str, frame: Renamed) -> None:
+        """A directory was renamed at a peer."""
+        self.mend()
+        before, racing = self.disk.renamed, self.disk.race
+        try:
+            _finished(self.moving.take(region, frame, self.lander(region).refused))
+        finally:
+            if self.disk.renamed > before and racing is not None and self.disk.race is None:
+                self._went_along(frame.old, frame.new)
+
+    def _went_along(self, old: RelPath, new: RelPath) -> None:
+        """What a local writer did beneath `old` a moment before the rename: an event names it by its new path."""
+        for path in [path for path in self.dirty if paths.beneath(path, old)]:
+            now = move.under(path, old, new)
+            self._note(now, self._fact(now))
+            self.dirty[now] = None
 
     def _gone_before(self) -> frozenset[RelPath]:
         """As `engine.watching`: visitors of peers follow symlinks in histories of deploys alone."""
@@ -401,6 +474,8 @@ class SimNode(Writers):
 
     def absorb_in_order(self, limit: int) -> None:
         """Symlinks after all else that is there, deletions after these; `limit` paths at most before those."""
+        while self._renaming():
+            pass
         there = {path: self.disk.files[path].kind for path in self.dirty if path in self.disk.files}
         marked = [path for path, kind in there.items() if kind is not Kind.SYMLINK]
         self.absorb(marked[:limit])
@@ -500,12 +575,16 @@ class SimNode(Writers):
         """At a start: finish what a kill interrupted, clean the inbox."""
         self.disk.fuse = self.disk.race = None
         self._finish()
+        self.moving.recover()
         for inode in self.disk.inbox.values():
             self.disk.free(inode)
         self.disk.inbox.clear()
 
     def mend(self) -> None:
         """Finish what a transaction left that failed after its renames, of which there are events."""
+        while self._announcing is not None and self._announce():
+            pass
+        _finished(self.moving.settle())
         if self.unfinished:
             self.dirty.update(dict.fromkeys(self.intents))
             self._finish()

@@ -1,15 +1,20 @@
 """Scenes of a simulated history that take several steps, and say at once what must hold in between."""
 
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sidecar.core import holds
 from sidecar.core.entry import Kind
-from sidecar.core.paths import ROOT
+from sidecar.core.paths import ROOT, RelPath
 from tests.support.memory_disk import excluded
 from tests.support.simfaults import FAULTS
 from tests.support.simnode import SimNode, Wrong
 from tests.support.simwriters import POOL
+
+ROOMY: Final = tuple(RelPath(path) for path in (b"b/c", b"b/a/b", b"b/d", b"c/c"))
+"""Paths that make a directory of more than a few."""
+FREE: Final = tuple(RelPath(path) for path in (b"d", b"e", b"a/d", b"b", b"c", b"c/a"))
+"""What a directory may be renamed to, if nothing lies there."""
 
 if TYPE_CHECKING:
     from tests.support.simworld import World
@@ -88,6 +93,32 @@ def absence(world: "World", node: SimNode, chance: Random) -> None:
         world.others_go_on(node, chance.randrange(1, 12), chance)
         world.pass_time(chance.choice((0.0, 8.0, 40.0, 40.0)))
     world.others_go_on(node, chance.choice((2, 8, 16)), chance)
+
+
+def renamed(world: "World", node: SimNode, chance: Random) -> None:
+    """A directory that has come to rest, or nearly, is renamed, and much happens before its rows have come."""
+    if node.name in world.down or not [path for path in _directories(node) if node.disk.children(path)]:
+        world.go_on(1, chance)
+        for path in chance.sample((*POOL, *ROOMY), 4):
+            node.write(path, world.content(chance), in_place=False, keep_mtime=False)
+    world.go_on(chance.choice((2, 6, 10)), chance)
+    old, new = chance.choice(_directories(node) or [ROOT]), chance.choice(FREE)
+    node.rename(old, new)
+    if chance.random() < 0.2:
+        world.local(node, chance)
+    for _ in range(chance.randrange(1, 4)):
+        world.absorb(node, chance)
+    for link in [link for link in node.links if chance.random() < 0.8]:
+        for which in (2, 2, 2)[: chance.randrange(4)]:
+            link.step(which, chance)
+    if chance.random() < 0.3:
+        world.kill(chance.choice(world.nodes), chance)
+    if chance.random() < 0.2:
+        node.rename(new, chance.choice((old, *FREE)))
+
+
+def _directories(node: SimNode) -> list[RelPath]:
+    return sorted(path for path in node.disk.files if node.disk.is_dir(path) and not excluded(path, True))
 
 
 def _files(node: SimNode) -> int:

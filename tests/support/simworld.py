@@ -136,6 +136,7 @@ class World:
             "unmount": partial(simscenes.unmount, self),
             "purge": partial(simscenes.purge, self),
             "absence": partial(simscenes.absence, self),
+            "renamed": partial(simscenes.renamed, self),
         }
         self.links += [link(a, b, self.seconds) for a in self.nodes for b in self.nodes if knows(a.name, b.name)]
         for node in self.nodes:

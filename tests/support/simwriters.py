@@ -31,6 +31,8 @@ class Writers:
     def __init__(self, disk: MemoryDisk, everybodys: Facts) -> None:
         self.disk = disk
         self.dirty: dict[RelPath, None] = {}
+        self.moved: list[tuple[RelPath, RelPath]] = []
+        """directories that were renamed since they were looked at last: the watch tells"""
         self.facts: Facts = {}
         self.everybodys = everybodys
         self.finished: set[bytes] = set()
@@ -138,6 +140,8 @@ class Writers:
         for path in left:
             self._note(path, None)
         self._touched(old, *self.disk.subtree(new))
+        if self.disk.is_dir(new):
+            self.moved.append((old, new))
 
     def wrote(self, path: RelPath, content: bytes | None) -> None:
         """Nobody did, but these bytes lie there now, with the size, mode and times that the file had."""

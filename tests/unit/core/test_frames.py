@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core import frames
-from sidecar.core.entry import NEVER, Kind
+from sidecar.core.entry import NEVER, Dot, Kind
 from sidecar.core.frames import (
     MAX_ENTRIES,
     Answer,
@@ -30,6 +30,7 @@ from sidecar.core.frames import (
     OffersEnd,
     Outcome,
     Ping,
+    Renamed,
     Seen,
     Sent,
     Settle,
@@ -52,6 +53,7 @@ ENTRIES = (
 FRAMES: tuple[Frame, ...] = (
     Hello(1, "msk", "msk-0", 2**63 - 1, 5, "0.1.0", "3.5.0", 10, 11, 12, 13, 14, 15, 16, True),
     Ping(1, 2, 3),
+    Renamed(path("old"), path("new"), Dot(2**63 - 1, 2**63 - 1), 10_001, -(2**63)),
     Batch(Lane.LARGE, 4, "msk-0.x", 9, ENTRIES),
     Batch(Lane.OFFER, 1, "", 0, ()),
     Sent(Lane.SMALL, 4, -9),
@@ -91,10 +93,10 @@ def test_the_numbers_on_the_wire_stay_what_they_are(numbers: str, names: type[en
 
 
 def test_a_hello_is_understood_by_and_of_an_older_node_that_knows_fewer_fields() -> None:
-    hello = Hello(1, "msk", "msk-0", 1, 5, "0.1.0", "3.5.0", 10, 11, 12, 13, 14, 15, 16, True, True, True, True)
+    hello = Hello(1, "msk", "msk-0", 1, 5, "0.1.0", "3.5.0", 10, 11, 12, 13, 14, 15, 16, True, True, True, True, True)
     fields = msgspec.msgpack.decode(frames.encode(hello))
-    older = frames.decode(msgspec.msgpack.encode(fields[:-2]))
-    assert older == msgspec.structs.replace(hello, inflates=False, encloses=False)
+    older = frames.decode(msgspec.msgpack.encode(fields[:-3]))
+    assert older == msgspec.structs.replace(hello, inflates=False, encloses=False, renames=False)
     assert hello == frames.decode(msgspec.msgpack.encode([*fields, "of a later version"]))
 
 

@@ -41,6 +41,29 @@ def test_what_held_thousands_is_as_small_as_before_when_all_of_it_is_settled() -
     assert sum(sizes(sender.box)) <= sum(before)
 
 
+# -- what may be told ahead
+
+
+def test_a_rename_is_told_ahead_when_all_that_it_has_to_do_with_is_settled_and_every_symlink() -> None:
+    box = Outbox(0, LARGE)
+    old, new = path("a/old"), path("b/new")
+    assert not box.rests(old, new), "what is unsettled is not known yet"
+    box.offers_loaded(0)
+    assert box.rests(old, new)
+    for number, name in enumerate(("a", "a/old", "a/old/x", "b", "b/new", "b/new/x/y"), 1):
+        row = facts.row(name, version(file(number)), seq=number)
+        box.change(row)
+        assert not box.rests(old, new), name
+        box.known(row)
+    box.change(facts.row("a/older", version(file(7)), seq=7))
+    assert box.rests(old, new)
+    link = facts.row("current", version(symlink(8)), seq=8)
+    box.offer(link)
+    assert not box.rests(old, new)
+    box.known(link)
+    assert box.rests(old, new)
+
+
 # -- the cursor
 
 

@@ -62,4 +62,5 @@ def receiver(node: Node, channel: Any) -> Inbound:
         offers_end=lambda _: None,
         other_way=lambda _: None,
         answerer=node.answerer,
+        renamed=lambda frame: node.renamed("ams", frame),
     )

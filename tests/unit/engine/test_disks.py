@@ -1,5 +1,6 @@
 """What every disk must do: the same cases over the real web root and over the one of the simulation."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -244,6 +245,53 @@ def test_what_is_excluded_leaves_with_its_directory(bench: Bench) -> None:
     bench.write(b"a/notes~", b"excluded")
     bench.disk.put(A, symlink(), Itself(), out(bench.disk, A), beneath)
     assert Kind.SYMLINK is seen(bench.disk, A).kind
+
+
+# -- a directory as a whole
+
+
+def everything_in(disk: Disk, path: RelPath, *, everything: bool) -> dict[RelPath, Stat]:
+    return dict(itertools.chain.from_iterable(disk.tree(path, everything=everything)))
+
+
+def test_all_that_lies_beneath_a_directory_is_told_with_what_is_excluded_if_asked_for(bench: Bench) -> None:
+    a_directory(bench)
+    bench.write(b"a/notes~", b"excluded")
+    told = everything_in(bench.disk, A, everything=False)
+    assert RelPath(b"a/notes~") not in told
+    assert told == {path: seen(bench.disk, path) for path in told}
+    assert {RelPath(b"a/notes~"), *told} == everything_in(bench.disk, A, everything=True).keys()
+    assert IN_A in told
+    assert {} == everything_in(bench.disk, B, everything=True)
+
+
+def test_a_directory_is_renamed_with_all_that_is_in_it(bench: Bench) -> None:
+    a_directory(bench)
+    before, inside = seen(bench.disk, A), everything_in(bench.disk, A, everything=True)
+    after = bench.disk.rename(A, B, before)
+    assert (before.kind, before.ino, before.mode, before.btime_ns) == (
+        after.kind,
+        after.ino,
+        after.mode,
+        after.btime_ns,
+    )
+    assert bench.disk.look(A) is None
+    moved = everything_in(bench.disk, B, everything=True)
+    assert {RelPath(b"b" + path[1:]): stat for path, stat in inside.items()} == moved, "a stat has changed"
+
+
+def test_it_is_not_renamed_over_something_or_into_nothing_or_as_another(bench: Bench) -> None:
+    a_directory(bench)
+    before = seen(bench.disk, A)
+    with pytest.raises(Surprise):
+        bench.disk.rename(A, RelPath(b"nowhere/b"), before)
+    bench.mkdir(b"b")
+    with pytest.raises(Surprise):
+        bench.disk.rename(A, B, before)
+    with pytest.raises(Surprise):
+        bench.disk.rename(B, RelPath(b"c"), before)
+    assert bench.disk.look(A) is not None
+    assert bench.disk.look(RelPath(b"c")) is None
 
 
 def test_what_is_being_written_is_not_removed(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from sidecar.engine.events import Events
 from sidecar.fs.events import Reason
 from sidecar.fs.root import WebRoot
 from sidecar.fs.watch import Dirty as Named
-from sidecar.fs.watch import Seen
+from sidecar.fs.watch import Moved, Seen
 from sidecar.metrics import Metrics
 from tests.unit.engine.conftest import options
 
@@ -76,7 +76,9 @@ def test_of_a_directory_that_came_from_elsewhere_all_that_lies_in_it_is_marked(r
     below.mkdir(parents=True)
     (below / "page").write_text("x")
     (below / "page.tmp").write_text("x")
-    reader.read(dirty=[Named(DIR, Reason.MOVED_IN | Reason.TREE)])
+    reader.read(dirty=[Named(DIR, Reason.MOVED_IN | Reason.TREE)], moved=(Moved(RelPath(b"was"), DIR),))
+    assert [Moved(RelPath(b"was"), DIR)] == reader.events.moved
+    reader.events.mark_beneath(DIR)
     assert [DIR, b"dir/below", b"dir/below/page"] == reader.dirty.take()
 
 

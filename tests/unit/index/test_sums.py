@@ -76,6 +76,7 @@ def test_an_older_index_is_summed_up_when_it_is_brought_forward(opened: Opener, 
         older.execute("ALTER TABLE node DROP COLUMN power_lost")
         older.execute("ALTER TABLE node DROP COLUMN scope")
         older.execute("DROP TABLE forgotten")
+        older.execute("DROP TABLE moves")
         older.execute("PRAGMA user_version = 5")
     index = opened()
     assert before == index.sums() == expected(index)

@@ -1,9 +1,11 @@
 """What the engine keeps beside the rows: marks, tombstones' age, peers, intents, conflicts, trash."""
 
+import msgspec
 import pytest
 
-from sidecar.core.entry import Flag, Kind, Row, Stat
+from sidecar.core.entry import Dot, Flag, Kind, Row, Stat
 from sidecar.core.intent import Intent
+from sidecar.core.move import Move
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Keep
 from sidecar.index import kept, rows
@@ -203,6 +205,20 @@ def test_what_was_intended_is_there_after_a_crash_until_it_is_cleared(opened: Op
     assert [B] == [intent.path for intent in again.intents()]
     again.clear_intents()
     assert [] == again.intents()
+
+
+def test_a_rename_under_way_is_there_after_a_crash_until_it_is_over(opened: Opener) -> None:
+    move = Move(A, B, Dot(5, (1 << 63) - 1), (1 << 64) - 1, 7, "ams", sure=False)
+    index = opened()
+    index.keep_move(move)
+    index.clear_intents()
+    index.close()
+    again = opened()
+    assert [move] == again.moves()
+    again.keep_move(msgspec.structs.replace(move, sure=True))
+    assert [True] == [kept.sure for kept in again.moves()]
+    again.drop_move(move)
+    assert [] == again.moves()
 
 
 # -- conflicts

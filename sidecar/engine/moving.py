@@ -1,0 +1,356 @@
+"""A directory that was renamed, as a whole: peers hear of it ahead of its rows, and do the same by one rename(2).
+
+Nothing but time depends on it. Whoever heard of the rename has the rows of it that who told it has, made by the same
+function (`core.move`); the batches that say it path by path come as ever, and find it known. So what was told must
+follow, through a kill as well: it is stored before.
+
+One rename is under way at a time. What concerns its paths waits for it: turns of the watch by `lock`, batches of peers
+in `passed`.
+"""
+
+import asyncio
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Final, TypeAlias
+
+import msgspec
+import structlog
+
+from sidecar.core import compare, paths
+from sidecar.core import move as moves
+from sidecar.core import version as versions
+from sidecar.core.entry import Kind, Row
+from sidecar.core.frames import Entry, Frame, Renamed
+from sidecar.core.move import Move, Step, Tree
+from sidecar.core.paths import ROOT, RelPath
+from sidecar.core.ports import DiskFull, Surprise, Unreachable
+from sidecar.core.store import MoveStore
+from sidecar.engine.replica import Replica
+from sidecar.errors import NeedsHelp, Retryable
+
+log = structlog.get_logger(__name__)
+
+SLICE: Final = 256
+"""Rows that are written, or looked at, before others have their turn: some milliseconds."""
+HEARD: Final = 8
+"""Renames that are waited for at a time: what a peer says beyond that is not done ahead."""
+
+Teller: TypeAlias = Callable[[Frame], None]
+
+
+@dataclasses.dataclass(slots=True)
+class Settling:
+    """The rows of `move` that are yet to be written: `steps` from `at` on."""
+
+    move: Move
+    steps: Sequence[Step]
+    at: int = 0
+
+
+class Moving:
+    """The renames of one node.
+
+    Args:
+        store: the rows of `replica`, and what is under way.
+        commits: all that is written inside is committed together, on behalf of a region ("": of none).
+        allowed: may anything be done ahead at all? Not while something is held or found.
+        tellers: what says a frame to each peer that may hear that this became that.
+        disturbed: was, as far as events tell by now, something changed at or beneath one of these two names?
+        look_again: called with the paths that were renamed on behalf of a peer.
+        size: rows in one go.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        store: MoveStore,
+        *,
+        commits: Callable[[str], AbstractContextManager[None]],
+        allowed: Callable[[], bool],
+        tellers: Callable[[RelPath, RelPath], list[Teller]],
+        disturbed: Callable[[RelPath, RelPath], bool],
+        look_again: Callable[[list[RelPath]], None],
+        size: int = SLICE,
+    ) -> None:
+        self._replica = replica
+        self._store = store
+        self._commits = commits
+        self._allowed = allowed
+        self._tellers = tellers
+        self._disturbed = disturbed
+        self._look_again = look_again
+        self._size = size
+        self.lock: Final = asyncio.Lock()
+        self.settling: Settling | None = None
+        self._pairs: list[tuple[RelPath, RelPath]] = []
+        self._over = asyncio.Event()
+        self._spoiled = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._done_here: set[tuple[RelPath, RelPath]] = set()
+        """renames that were done here for a peer, of which the watch is yet to tell"""
+
+    # -- who waits
+
+    def changed(self, row: Row) -> None:
+        """A row changed, whoever wrote it."""
+        self._spoiled = self._spoiled or self._concerned(row.path)
+
+    def _concerned(self, path: RelPath) -> bool:
+        under_way = [(self.settling.move.old, self.settling.move.new)] if self.settling is not None else []
+        return any(moves.concerns(path, *pair) for pair in (*self._pairs, *under_way))
+
+    async def passed(self, concerned: Iterable[RelPath]) -> None:
+        """Returns when no rename is under way that has to do with these paths."""
+        names = list(concerned)
+        while (self._pairs or self.settling is not None) and any(map(self._concerned, names)):
+            await self._over.wait()
+
+    def was_done_here(self, old: RelPath, new: RelPath) -> bool:
+        """Does the watch tell of what was done here for a peer?"""
+        known = (old, new) in self._done_here
+        self._done_here.discard((old, new))
+        return known
+
+    def _ended(self, old: RelPath, new: RelPath) -> None:
+        self._pairs.remove((old, new))
+        self._over, over = asyncio.Event(), self._over
+        over.set()
+
+    # -- here, by a local writer
+
+    async def announce(self, old: RelPath, new: RelPath) -> bool:
+        """A local writer renamed a directory: is it told, and are its rows written? False: nothing was done. To be
+        called with the `lock`.
+
+        Raises:
+            Retryable, NeedsHelp: it was told, and rows could not be written: `settle` goes on with them.
+        """
+        if not self._allowed() or not self._tellers(old, new):
+            return False
+        self._pairs.append((old, new))
+        try:
+            tree = await self._judged(old, new, None)
+            tell = self._tellers(old, new)
+            if tree is None or not tell or not self._still(tree, old, new, moved=True):
+                return False
+            top = tree.live[0].stat
+            assert top is not None, "it is live"
+            move = Move(old, new, self._replica.dots.above(tree.newest), top.ino, top.btime_ns, "", sure=True)
+            with self._commits(""):
+                self._store.keep_move(move)
+            self.settling = Settling(move, moves.steps(tree.live))
+            for say in tell:
+                say(Renamed(old, new, move.dot, len(tree.live), tree.sum))
+            await self.settle()
+        finally:
+            self._ended(old, new)
+        return True
+
+    # -- there, by a peer
+
+    def heard(self, region: str, frame: Renamed, refused: Callable[[Entry], object]) -> None:
+        """A peer says that a directory was renamed there: what it sends from now on about these paths waits until that
+        is done here, or is not to be. `refused`: may nothing be done with an entry of it?"""
+        pair = (paths.checked(frame.old), paths.checked(frame.new))
+        if len(self._pairs) >= HEARD or pair in self._pairs:
+            return
+        self._pairs.append(pair)
+        task = asyncio.ensure_future(self._take_alone(region, frame, refused))
+        self._tasks.add(task)
+        task.add_done_callback(self._taken)
+
+    async def _take_alone(self, region: str, frame: Renamed, refused: Callable[[Entry], object]) -> None:
+        try:
+            async with self.lock:
+                await self.take(region, frame, refused)
+        finally:
+            self._ended(frame.old, frame.new)
+
+    def _taken(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a directory could not be renamed ahead", error=repr(task.exception()))
+
+    async def take(self, region: str, frame: Renamed, refused: Callable[[Entry], object]) -> bool:
+        """Do the same here, if it is the same directory here; was it done? To be called with the `lock`."""
+        self._spoiled = False
+        try:
+            await self.settle()
+            move = await self._do(region, frame, refused) if self._allowed() else None
+            await self.settle()
+        except (Retryable, NeedsHelp) as error:
+            log.warning("a directory could not be renamed ahead", path=frame.new, peer=region, why=str(error))
+            if self.settling is not None:
+                self._look_again([self.settling.move.new])  # who takes that up goes on with the rows
+            return False
+        if move is None:
+            return False
+        if len(self._done_here) >= HEARD:
+            self._done_here.clear()
+        self._done_here.add((move.old, move.new))
+        return True
+
+    async def _do(self, region: str, frame: Renamed, refused: Callable[[Entry], object]) -> Move | None:
+        old, new, dots = frame.old, frame.new, self._replica.dots
+        tree = await self._judged(old, new, frame)
+        if tree is None or not tree.newest < frame.dot.counter <= dots.now_us() + versions.DAY_US:
+            return None
+        top = tree.live[0].stat
+        assert top is not None, "it is live"
+        move = Move(old, new, frame.dot, top.ino, top.btime_ns, region, sure=False)
+        steps = moves.steps(tree.live)
+        if await self._is_refused(move, steps, refused) or not self._still(tree, old, new, moved=False):
+            return None
+        with self._commits(""):
+            self._store.keep_move(move)
+        try:
+            self._replica.disk.rename(old, new, top)
+        except (Surprise, Unreachable, DiskFull):
+            with self._commits(""):
+                self._store.drop_move(move)
+            return None
+        move = msgspec.structs.replace(move, sure=True)
+        self.settling = Settling(move, steps)
+        with self._commits(""):  # from now on what a local writer does meets the new name
+            self._store.keep_move(move)
+        return move
+
+    async def _is_refused(self, move: Move, steps: Sequence[Step], refused: Callable[[Entry], object]) -> bool:
+        for number, step in enumerate(steps, 1):
+            path = moves.under(step.row.path, move.old, move.new)
+            after = moves.written(step, Row(path), move) if not step.leaves else None
+            if after is not None and refused(Entry(path, after.version)):
+                return True
+            if number % self._size == 0:
+                await asyncio.sleep(0)
+        return False
+
+    # -- judging
+
+    async def _judged(self, old: RelPath, new: RelPath, said: Renamed | None) -> Tree | None:
+        """The rows of a directory that lies just as they tell: beneath `new` already, or, if a peer `said` that it was
+        renamed there, by these rows, still beneath `old`. None: it is not to be renamed as a whole."""
+        self._spoiled = False
+        if paths.beneath(new, old) or paths.beneath(old, new) or old == new:
+            return None
+        top = self._store.get(old)
+        if (
+            top is None
+            or top.stat is None
+            or top.stat.kind is not Kind.DIR
+            or not self._is_directory(paths.parent(new))
+        ):
+            return None
+        (rows, total), (graves, more) = await self._rows(old), await self._rows(new)
+        tree = moves.tree(rows, graves, old, new, total ^ more) if len(rows) + len(graves) <= moves.MOST else None
+        if tree is None or (said is not None and (len(tree.live), tree.sum) != (said.count, said.sum)):
+            return None
+        try:
+            as_told = await self._lies(tree, old, old if said is not None else new)
+        except (Surprise, Unreachable):
+            return None
+        return tree if as_told else None
+
+    def _is_directory(self, path: RelPath) -> bool:
+        row = self._store.get(path) if path != ROOT else None
+        return path == ROOT or (
+            row is not None and row.stat is not None and row.stat.kind is Kind.DIR and not row.flags
+        )
+
+    async def _rows(self, directory: RelPath) -> tuple[list[Row], int]:
+        """Those at and beneath it, one more than too many if there are too many, and what they sum up to."""
+        top, found, total = self._store.get(directory), list[Row](), 0
+        for row in itertools.chain([top] if top is not None else [], self._store.beneath(directory)):
+            found.append(row)
+            total ^= compare.sum_of(row.path, row.version)
+            if len(found) > moves.MOST:
+                break
+            if len(found) % self._size == 0:
+                await asyncio.sleep(0)
+        return found, total
+
+    async def _lies(self, tree: Tree, old: RelPath, directory: RelPath) -> bool:
+        """Does just what the rows tell lie beneath `directory`? Where it is still `old`, what is excluded would go
+        along. Who has a file open writes on in it under its new name, as where it was renamed."""
+        known = {moves.under(row.path, old, directory): row for row in tree.live}
+        missing = len(known) - 1
+        for part in self._replica.disk.tree(directory, everything=directory == old):
+            for path, stat in part:
+                row = known.get(path)
+                if row is None or not moves.lies(row, stat):
+                    return False
+            missing -= len(part)
+            await asyncio.sleep(0)
+        return missing == 0
+
+    def _still(self, tree: Tree, old: RelPath, new: RelPath, *, moved: bool) -> bool:
+        """Is it as it was judged, as far as anybody has heard, and under the one name alone?"""
+        if self._disturbed(old, new) or self._spoiled:
+            return False
+        here, elsewhere = (new, old) if moved else (old, new)
+        try:
+            there = self._replica.disk.look(here)
+            return there is not None and moves.lies(tree.live[0], there) and self._replica.disk.look(elsewhere) is None
+        except Unreachable:
+            return False
+
+    # -- rows
+
+    async def settle(self) -> None:
+        """Write the rows of what is under way. To be called with the `lock`.
+
+        Raises:
+            Retryable, NeedsHelp: some could not be written; the next call goes on.
+        """
+        while (under_way := self.settling) is not None:
+            end = under_way.at + self._size
+            with self._commits(under_way.move.region):
+                self._write(under_way.move, under_way.steps[under_way.at : end])
+                if end >= len(under_way.steps):
+                    self._store.drop_move(under_way.move)
+            under_way.at = end
+            if end >= len(under_way.steps):
+                self.settling = None
+                if under_way.move.region:
+                    self._look_again([self._named(step, under_way.move) for step in under_way.steps if not step.leaves])
+            await asyncio.sleep(0)
+
+    def _write(self, move: Move, steps: Iterable[Step]) -> None:
+        for step in steps:
+            path = self._named(step, move)
+            after = moves.written(step, self._replica.row(path), move)
+            if after is None:
+                continue
+            came_from = step.row.path if not step.leaves and step.row.hash else None
+            heard = after.version if move.region else None
+            self._replica.commit(after, local=not move.region, came_from=came_from, heard=heard)
+
+    @staticmethod
+    def _named(step: Step, move: Move) -> RelPath:
+        return step.row.path if step.leaves else moves.under(step.row.path, move.old, move.new)
+
+    def recover(self) -> int:
+        """At a start, before anything looks at the root: write the rows of what was under way; how many renames."""
+        pending = self._store.moves()
+        for move in pending:
+            with self._commits(""):
+                if move.sure or self._was_done(move):
+                    self._write(move, moves.steps(self._yet_to_follow(move)))
+                self._store.drop_move(move)
+        if pending:
+            log.info("what a kill interrupted was finished", renames=len(pending))
+        return len(pending)
+
+    def _yet_to_follow(self, move: Move) -> list[Row]:
+        top = self._store.get(move.old)
+        rows = [*([top] if top is not None else []), *self._store.beneath(move.old)]
+        return [row for row in rows if row.stat is not None and not versions.covers(row.version, move.dot)]
+
+    def _was_done(self, move: Move) -> bool:
+        try:
+            there = self._replica.disk.look(move.new)
+        except Unreachable:
+            return False
+        return there is not None and (there.kind, there.ino, there.btime_ns) == (Kind.DIR, move.ino, move.btime_ns)
