@@ -73,7 +73,7 @@ def held(node: Sidecar) -> Mapping[str, int]:
 
 def edit(here: Sidecar, there: Sidecar, number: int) -> None:
     """One change, seen to arrive: a file written, now and then a rename, a deletion and a symlink as well."""
-    name, text = f"{here.region}-{number % NAMES}", f"{number}\n" * (LONG if number % 2 else 1)
+    name, text = f"{here.region}-{number % NAMES}", f"{number}\n" * (1 if number % 6 else LONG)
     (here.html / name).write_text(text)
     copy = there.html / name
     wait_for(lambda: copy.exists() and copy.read_text() == text, f"{name} {number} in {there.region}")
