@@ -19,7 +19,7 @@ WARM = 60
 NAMES = 40
 """Files that a side writes in turns."""
 LONG = 40_000
-"""Lines of what goes by rsync; what is short needs none."""
+"""Lines of what goes by rsync in any case; what is short may go in a frame."""
 POOL = 4
 """Threads that asyncio's pool may have beside one for each core; it makes them as they are needed."""
 REST = 15.0

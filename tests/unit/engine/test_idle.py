@@ -18,6 +18,7 @@ from sidecar.core.paths import RelPath
 from sidecar.engine import heartbeat
 from sidecar.engine.identity import CONTACT, contact_lag_us
 from sidecar.engine.link import Link
+from sidecar.engine.node import Node
 from sidecar.engine.replica import Changed
 from sidecar.errors import Retryable
 from sidecar.index.faults import IndexDamaged
@@ -82,35 +83,34 @@ def test_how_far_the_time_of_a_contact_lags_is_little_beside_what_depends_on_it(
     assert 600_000 == contact_lag_us(60.0, 90 * 86400.0) == contact_lag_us(86400.0, 60.0)
 
 
-def test_a_log_to_which_nothing_was_written_is_not_moved(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
-    node, moved, slept = start(), list[int](), list[float]()
-    monkeypatch.setattr(node.index, "checkpoint", lambda: moved.append(len(slept)))
+def sleeping(node: Node, monkeypatch: pytest.MonkeyPatch, *, writes: int, ends: int) -> list[float]:
+    """Seconds that housekeeping sleeps, which take none: at one of these a row is written, at a later one it ends."""
+    slept = list[float]()
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
-        if len(slept) == 5:
+        if len(slept) == writes:
             node.index.put(row(b"page"))
-        if len(slept) == 9:
+        if len(slept) == ends:
             raise asyncio.CancelledError
 
     monkeypatch.setattr("sidecar.engine.housekeeping.asyncio.sleep", sleep)
+    return slept
+
+
+def test_a_log_to_which_nothing_was_written_is_not_moved(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, moved = start(), list[int]()
+    slept = sleeping(node, monkeypatch, writes=5, ends=9)
+    monkeypatch.setattr(node.index, "checkpoint", lambda: moved.append(len(slept)))
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(node.housekeeping.checkpoints())
     assert [1, 5] == moved
 
 
 def test_what_rests_gives_back_at_first_and_then_now_and_then(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
-    node, given, slept = start(), list[int](), list[float]()
+    node, given = start(), list[int]()
+    slept = sleeping(node, monkeypatch, writes=4, ends=20)
     monkeypatch.setattr(node.index, "release", lambda: given.append(len(slept)))
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        if len(slept) == 4:
-            node.index.put(row(b"page"))
-        if len(slept) == 20:
-            raise asyncio.CancelledError
-
-    monkeypatch.setattr("sidecar.engine.housekeeping.asyncio.sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(node.housekeeping.memory())
     assert [2, 5, 17] == given
