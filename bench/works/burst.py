@@ -6,7 +6,7 @@ import threading
 import time
 
 from bench.outcome import Outcome, Size
-from bench.works.site import GLANCE, Site, until
+from bench.works.site import Site, identical
 
 FOLDER = "burst"
 WITHIN = 120.0
@@ -31,10 +31,8 @@ def run(site: Site, size: Size) -> Outcome:
         for name, content in made.items():
             site.msk.write(f"{FOLDER}/{name}", content)
 
-    def same() -> bool:
-        there = site.ams.count(FOLDER)
+    def seen(there: int) -> None:
         timeline.append((round(time.perf_counter() - since, 3), max(0, there)))
-        return there == len(made) and site.ams.holds(FOLDER, made)
 
     writing = threading.Thread(target=write)
     writing.start()
@@ -42,6 +40,6 @@ def run(site: Site, size: Size) -> Outcome:
         writing.join()
         since = time.perf_counter()
         site.msk.carry()
-    seconds = until(same, since, WITHIN, GLANCE)
+    seconds = identical(site.ams, FOLDER, made, since, WITHIN, seen)
     writing.join()
     return Outcome(seconds=seconds, timeline=tuple(timeline))

@@ -103,6 +103,10 @@ class Site:
         here.carried()
 
 
+def ignored(_count: int) -> None:
+    """Nobody asks how many there were."""
+
+
 def until(true: Callable[[], bool], since: float, within: float, pause: float = GLANCE) -> float | None:
     """Seconds from `since` until it is true; None: not within the limit."""
     while not true():
@@ -110,6 +114,32 @@ def until(true: Callable[[], bool], since: float, within: float, pause: float = 
             return None
         time.sleep(pause)
     return time.perf_counter() - since
+
+
+def identical(
+    side: Side,
+    folder: str,
+    files: Mapping[str, bytes],
+    since: float,
+    within: float,
+    seen: Callable[[int], None] = ignored,
+) -> float | None:
+    """Seconds from `since` until the folder has exactly these; None: not within the limit.
+
+    They are counted until they are all there, and compared after that moment, as reading ten thousand takes a good part
+    of a second; `seen` is told how many there were.
+    """
+
+    def counted() -> bool:
+        count = side.count(folder)
+        seen(count)
+        return count == len(files)
+
+    while (seconds := until(counted, since, within, GLANCE)) and seconds <= within:
+        if side.holds(folder, files):
+            return seconds
+        time.sleep(GLANCE)
+    return None
 
 
 def arrival(side: Side, name: str, content: bytes, since: float, within: float) -> float | None:
