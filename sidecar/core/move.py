@@ -87,8 +87,7 @@ def under(path: RelPath, old: RelPath, new: RelPath) -> RelPath:
     return RelPath(new + path[len(old) :])
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One row to be written: of `row` what it becomes under its new name, or, if it `leaves`, under its old one."""
 
     row: Row
@@ -105,10 +104,11 @@ def steps(live: Iterable[Row]) -> list[Step]:
     links = [row for row in rows if _kind(row) is Kind.SYMLINK]
     made: list[Step] = []
     for row in rows:
-        if _kind(row) is not Kind.SYMLINK:
-            made.append(Step(row, leaves=False))
-        if not links and _kind(row) is Kind.FILE:
-            made.append(Step(row, leaves=True))
+        kind = _kind(row)
+        if kind is not Kind.SYMLINK:
+            made.append(Step(row, False))
+        if not links and kind is Kind.FILE:
+            made.append(Step(row, True))
     made += [Step(row, leaves=False) for row in links]
     ending = rows if links else [row for row in rows if _kind(row) is Kind.DIR]
     return made + [Step(row, leaves=True) for row in reversed(ending)]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias
 
-from sidecar.core.entry import Head, Stat
+from sidecar.core.entry import Head, Kind, Stat
 from sidecar.core.paths import RelPath
 
 
@@ -133,9 +133,13 @@ class Disk(Protocol):
     def names(self, path: RelPath) -> list[RelPath]:
         """What lies in a directory, without what is excluded."""
 
-    def tree(self, path: RelPath, *, everything: bool) -> Iterator[list[tuple[RelPath, Stat]]]:
-        """All that lies beneath a directory, with its lstat, in parts of some milliseconds: what is excluded as well if
-        it is to be `everything`. Raises Unreachable (a special file too)."""
+    def tree(self, path: RelPath) -> Iterator[list[tuple[RelPath, Stat]]]:
+        """All that lies beneath a directory, with its lstat, in parts of some milliseconds; not what is excluded.
+        Raises Unreachable (a special file too)."""
+
+    def kinds(self, path: RelPath) -> Iterator[list[tuple[RelPath, Kind]]]:
+        """The same by listings alone, a directory before what is in it, in a tenth of the time; with what is excluded.
+        Raises Surprise (no directory, or it changes), Unreachable (a special file too)."""
 
     def have(self, digest: bytes) -> bool:
         """Are file bytes with this hash among the conflicts or in the trash?"""

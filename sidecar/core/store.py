@@ -1,6 +1,6 @@
 """The rows of a node as a port, so that the same engine runs over SQLite and over a dict."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from sidecar.core.entry import Row
@@ -49,6 +49,9 @@ class RowStore(Protocol):
 
 class MoveStore(RowStore, Protocol):
     """Rows, and the directories whose rename they do not tell of in full yet."""
+
+    def look_ahead(self, paths: Collection[RelPath]) -> None:
+        """Rows that will be asked for one by one."""
 
     def keep_move(self, move: Move) -> None:
         """This is under way, as it is known now."""

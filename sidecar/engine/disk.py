@@ -133,15 +133,25 @@ class RootDisk:
         there = ((paths.join(path, name), stat.kind is Kind.DIR) for name, stat in listing.entries)
         return [child for child, is_dir in there if not paths.is_state(child) and not self._excluded(child, is_dir)]
 
-    def tree(self, path: RelPath, *, everything: bool) -> Iterator[list[tuple[RelPath, Stat]]]:
+    def tree(self, path: RelPath) -> Iterator[list[tuple[RelPath, Stat]]]:
         """What lies beneath a directory, as the port says."""
         with translated(self._root, path):
-            for part in walk(self._root, self._excluded if not everything else lambda _path, _is_dir: False, path):
+            for part in walk(self._root, self._excluded, path):
                 if part.refused is not None:
                     raise part.refused
                 if part.special:
                     raise faults.Special(paths.join(part.path, part.special[0]))
                 yield [(paths.join(part.path, name), stat) for name, stat in part.entries]
+
+    def kinds(self, path: RelPath) -> Iterator[list[tuple[RelPath, Kind]]]:
+        """The same by listings, as the port says."""
+        waiting = [path]
+        while waiting:
+            at = waiting.pop()
+            with translated(self._root, at):
+                part = [(paths.join(at, name), kind) for name, kind in self._root.kinds(at)]
+            yield part
+            waiting.extend(path for path, kind in part if kind is Kind.DIR)
 
     def have(self, digest: bytes) -> bool:
         """Are these bytes kept anywhere?"""

@@ -21,7 +21,7 @@ import structlog
 from sidecar.core import compare, paths
 from sidecar.core import move as moves
 from sidecar.core import version as versions
-from sidecar.core.entry import Kind, Row
+from sidecar.core.entry import NEVER, Head, Kind, Row, Version
 from sidecar.core.frames import Entry, Frame, Renamed
 from sidecar.core.move import Move, Step, Tree
 from sidecar.core.paths import ROOT, RelPath
@@ -115,6 +115,9 @@ class Moving:
 
     def _ended(self, old: RelPath, new: RelPath) -> None:
         self._pairs.remove((old, new))
+        self._wake()
+
+    def _wake(self) -> None:
         self._over, over = asyncio.Event(), self._over
         over.set()
 
@@ -200,8 +203,7 @@ class Moving:
         top = tree.live[0].stat
         assert top is not None, "it is live"
         move = Move(old, new, frame.dot, top.ino, top.btime_ns, region, sure=False)
-        steps = moves.steps(tree.live)
-        if await self._is_refused(move, steps, refused) or not self._still(tree, old, new, moved=False):
+        if await self._is_refused(move, tree.live, refused) or not self._still(tree, old, new, moved=False):
             return None
         with self._commits(""):
             self._store.keep_move(move)
@@ -212,16 +214,23 @@ class Moving:
                 self._store.drop_move(move)
             return None
         move = msgspec.structs.replace(move, sure=True)
-        self.settling = Settling(move, steps)
+        self.settling = Settling(move, moves.steps(tree.live))
         with self._commits(""):  # from now on what a local writer does meets the new name
             self._store.keep_move(move)
         return move
 
-    async def _is_refused(self, move: Move, steps: Sequence[Step], refused: Callable[[Entry], object]) -> bool:
-        for number, step in enumerate(steps, 1):
-            path = moves.under(step.row.path, move.old, move.new)
-            after = moves.written(step, Row(path), move) if not step.leaves else None
-            if after is not None and refused(Entry(path, after.version)):
+    async def _is_refused(self, move: Move, live: Iterable[Row], refused: Callable[[Entry], object]) -> bool:
+        """Whether an entry is refused says its path, what it is, where a symlink leads: a version for each such is
+        enough."""
+        known: dict[tuple[Kind, bytes], Version] = {}
+        for number, row in enumerate(live, 1):
+            assert row.stat is not None, "it is live"
+            what = row.stat.kind, row.stat.target
+            version = known.get(what)
+            if version is None:
+                head = Head(move.dot, row.stat.kind, target=row.stat.target)
+                version = known[what] = versions.write(NEVER, head)
+            if refused(Entry(moves.under(row.path, move.old, move.new), version)):
                 return True
             if number % self._size == 0:
                 await asyncio.sleep(0)
@@ -231,7 +240,8 @@ class Moving:
 
     async def _judged(self, old: RelPath, new: RelPath, said: Renamed | None) -> Tree | None:
         """The rows of a directory that lies just as they tell: beneath `new` already, or, if a peer `said` that it was
-        renamed there, by these rows, still beneath `old`. None: it is not to be renamed as a whole."""
+        renamed there, by these rows, still beneath `old`, as its names tell. None: it is not to be renamed as a whole.
+        """
         self._spoiled = False
         if paths.beneath(new, old) or paths.beneath(old, new) or old == new:
             return None
@@ -248,7 +258,7 @@ class Moving:
         if tree is None or (said is not None and (len(tree.live), tree.sum) != (said.count, said.sum)):
             return None
         try:
-            as_told = await self._lies(tree, old, old if said is not None else new)
+            as_told = await (self._lies(tree, old, new) if said is None else self._has_names(tree, old))
         except (Surprise, Unreachable):
             return None
         return tree if as_told else None
@@ -271,12 +281,32 @@ class Moving:
                 await asyncio.sleep(0)
         return found, total
 
-    async def _lies(self, tree: Tree, old: RelPath, directory: RelPath) -> bool:
-        """Does just what the rows tell lie beneath `directory`? Where it is still `old`, what is excluded would go
-        along. Who has a file open writes on in it under its new name, as where it was renamed."""
-        known = {moves.under(row.path, old, directory): row for row in tree.live}
+    async def _has_names(self, tree: Tree, old: RelPath) -> bool:
+        """Does beneath `old` lie what the rows tell, by name and kind, and nothing excluded, which would go along?
+
+        Files are looked at when all of it has gone to its new name: who writes to one goes on there, and what was
+        written before is a write after the rename.
+        """
+        known = {row.path: row for row in tree.live}
         missing = len(known) - 1
-        for part in self._replica.disk.tree(directory, everything=directory == old):
+        for part in self._replica.disk.kinds(old):
+            for path, kind in part:
+                row = known.get(path)
+                if row is None or row.stat is None or row.stat.kind is not kind:
+                    return False
+                if kind is not Kind.FILE:
+                    stat = self._replica.disk.look(path)
+                    if stat is None or not moves.lies(row, stat):
+                        return False
+            missing -= len(part)
+            await asyncio.sleep(0)
+        return missing == 0
+
+    async def _lies(self, tree: Tree, old: RelPath, new: RelPath) -> bool:
+        """Does just what the rows tell lie beneath `new`? Who has a file open writes on in it, under its new name."""
+        known = {moves.under(row.path, old, new): row for row in tree.live}
+        missing = len(known) - 1
+        for part in self._replica.disk.tree(new):
             for path, stat in part:
                 row = known.get(path)
                 if row is None or not moves.lies(row, stat):
@@ -306,13 +336,16 @@ class Moving:
         """
         while (under_way := self.settling) is not None:
             end = under_way.at + self._size
+            part = under_way.steps[under_way.at : end]
+            self._store.look_ahead([self._named(step, under_way.move) for step in part])
             with self._commits(under_way.move.region):
-                self._write(under_way.move, under_way.steps[under_way.at : end])
+                self._write(under_way.move, part)
                 if end >= len(under_way.steps):
                     self._store.drop_move(under_way.move)
             under_way.at = end
             if end >= len(under_way.steps):
                 self.settling = None
+                self._wake()
                 if under_way.move.region:
                     self._look_again([self._named(step, under_way.move) for step in under_way.steps if not step.leaves])
             await asyncio.sleep(0)

@@ -106,3 +106,23 @@ def stats_in(fd: int, names: Iterable[bytes]) -> Listing:
             if stat is not None:
                 entries.append((name, stat))
     return Listing(entries, special)
+
+
+def kinds_in(fd: int) -> list[tuple[bytes, Kind]]:
+    """The names in an open directory and what each is.
+
+    Raises:
+        Special: a FIFO, a socket or a device.
+    """
+    with os.scandir(fd) as entries:
+        return [(os.fsencode(entry.name), _kind(entry)) for entry in entries]
+
+
+def _kind(entry: "os.DirEntry[str]") -> Kind:
+    if entry.is_file(follow_symlinks=False):
+        return Kind.FILE
+    if entry.is_dir(follow_symlinks=False):
+        return Kind.DIR
+    if entry.is_symlink():
+        return Kind.SYMLINK
+    raise Special(os.fsencode(entry.name))

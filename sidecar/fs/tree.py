@@ -12,7 +12,7 @@ from sidecar.fs import syscalls
 from sidecar.fs.digest import hash_fd
 from sidecar.fs.faults import GONE, about, translate
 from sidecar.fs.lease import open_for_writing
-from sidecar.fs.stats import Listing, names_in, stat_at, stat_fd, stats_in
+from sidecar.fs.stats import Listing, kinds_in, names_in, stat_at, stat_fd, stats_in
 from sidecar.fs.syscalls import O_PATH
 
 LOOK: Final = O_PATH | os.O_NOFOLLOW
@@ -226,6 +226,15 @@ class Tree:
         """
         with self.directory(path, DIRECTORY) as fd:
             return stats_in(fd, names_in(fd))
+
+    def kinds(self, path: RelPath) -> list[tuple[bytes, Kind]]:
+        """The names in a directory and what each is, as its listing says.
+
+        Raises:
+            Missing: no directory there. Denied: it cannot be read. Special: a FIFO, a socket or a device is among them.
+        """
+        with self.directory(path, DIRECTORY) as fd:
+            return kinds_in(fd)
 
 
 def _has_openat2(fd: int) -> bool:

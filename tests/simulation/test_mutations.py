@@ -377,7 +377,7 @@ def what_was_told_is_not_written(broken: pytest.MonkeyPatch) -> None:
 
 
 def what_lies_on_the_disk_is_not_looked_at(broken: pytest.MonkeyPatch) -> None:
-    """Moves: a rename is judged by rows alone."""
+    """Moves: what was renamed is told by rows alone."""
 
     async def lies(*_: Any) -> bool:
         return True

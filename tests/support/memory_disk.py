@@ -236,11 +236,16 @@ class MemoryDisk:
             raise Surprise
         return [child for child in self.children(path) if not excluded(child, False)]
 
-    def tree(self, path: RelPath, *, everything: bool) -> Iterator[list[tuple[RelPath, Stat]]]:
+    def tree(self, path: RelPath) -> Iterator[list[tuple[RelPath, Stat]]]:
         for inside in self.subtree(path)[1:]:
-            if everything or not excluded(inside, False):
+            if not excluded(inside, False):
                 stat = self.look(inside)
                 yield [(inside, stat)] if stat is not None else []
+
+    def kinds(self, path: RelPath) -> Iterator[list[tuple[RelPath, Kind]]]:
+        if not self.is_dir(path):
+            raise Surprise
+        yield [(inside, self.files[inside].kind) for inside in self.subtree(path)[1:]]
 
     def have(self, digest: bytes) -> bool:
         return self.kept(digest) or any(listed == digest for _, listed in self.kept_rows.trash.values())

@@ -1,6 +1,6 @@
 """A store of rows over a dict: what the simulation runs on, held to the same conformance suite as SQLite."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from sidecar.core import paths
 from sidecar.core.entry import Row
@@ -15,6 +15,9 @@ class MemoryStore:
         self._rows: dict[RelPath, Row] = {}
         self._seq = 0
         self._moves: dict[RelPath, Move] = {}
+
+    def look_ahead(self, paths: Collection[RelPath]) -> None:
+        """There is nothing to be read."""
 
     def copy(self) -> "MemoryStore":
         """The store as it is now."""

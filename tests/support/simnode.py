@@ -441,19 +441,21 @@ class SimNode(Writers):
     def renamed(self, region: str, frame: Renamed) -> None:
         """A directory was renamed at a peer."""
         self.mend()
-        before, racing = self.disk.renamed, self.disk.race
+        before = self.disk.renamed
         try:
             _finished(self.moving.take(region, frame, self.lander(region).refused))
         finally:
-            if self.disk.renamed > before and racing is not None and self.disk.race is None:
+            if self.disk.renamed > before:
                 self._went_along(frame.old, frame.new)
 
     def _went_along(self, old: RelPath, new: RelPath) -> None:
-        """What a local writer did beneath `old` a moment before the rename: an event names it by its new path."""
+        """What a local writer did beneath `old` before the rename: what he made an event names by its new path, to all
+        else the look leads that follows the rename."""
         for path in [path for path in self.dirty if paths.beneath(path, old)]:
             now = move.under(path, old, new)
             self._note(now, self._fact(now))
-            self.dirty[now] = None
+            if self.replica.row(now).stat is None:
+                self.dirty[now] = None
 
     def _gone_before(self) -> frozenset[RelPath]:
         """As `engine.watching`: visitors of peers follow symlinks in histories of deploys alone."""

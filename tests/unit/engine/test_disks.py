@@ -250,24 +250,31 @@ def test_what_is_excluded_leaves_with_its_directory(bench: Bench) -> None:
 # -- a directory as a whole
 
 
-def everything_in(disk: Disk, path: RelPath, *, everything: bool) -> dict[RelPath, Stat]:
-    return dict(itertools.chain.from_iterable(disk.tree(path, everything=everything)))
+def all_in(disk: Disk, path: RelPath) -> dict[RelPath, Stat]:
+    return dict(itertools.chain.from_iterable(disk.tree(path)))
 
 
-def test_all_that_lies_beneath_a_directory_is_told_with_what_is_excluded_if_asked_for(bench: Bench) -> None:
+def kinds_in(disk: Disk, path: RelPath) -> dict[RelPath, Kind]:
+    return dict(itertools.chain.from_iterable(disk.kinds(path)))
+
+
+def test_all_that_lies_beneath_a_directory_is_told_and_by_listings_with_what_is_excluded(bench: Bench) -> None:
     a_directory(bench)
     bench.write(b"a/notes~", b"excluded")
-    told = everything_in(bench.disk, A, everything=False)
+    told = all_in(bench.disk, A)
     assert RelPath(b"a/notes~") not in told
     assert told == {path: seen(bench.disk, path) for path in told}
-    assert {RelPath(b"a/notes~"), *told} == everything_in(bench.disk, A, everything=True).keys()
+    kinds = {path: stat.kind for path, stat in told.items()}
+    assert {RelPath(b"a/notes~"): Kind.FILE, **kinds} == kinds_in(bench.disk, A)
     assert IN_A in told
-    assert {} == everything_in(bench.disk, B, everything=True)
+    assert {} == all_in(bench.disk, B)
+    with pytest.raises(Surprise):
+        kinds_in(bench.disk, B)
 
 
 def test_a_directory_is_renamed_with_all_that_is_in_it(bench: Bench) -> None:
     a_directory(bench)
-    before, inside = seen(bench.disk, A), everything_in(bench.disk, A, everything=True)
+    before, inside = seen(bench.disk, A), all_in(bench.disk, A)
     after = bench.disk.rename(A, B, before)
     assert (before.kind, before.ino, before.mode, before.btime_ns) == (
         after.kind,
@@ -276,7 +283,7 @@ def test_a_directory_is_renamed_with_all_that_is_in_it(bench: Bench) -> None:
         after.btime_ns,
     )
     assert bench.disk.look(A) is None
-    moved = everything_in(bench.disk, B, everything=True)
+    moved = all_in(bench.disk, B)
     assert {RelPath(b"b" + path[1:]): stat for path, stat in inside.items()} == moved, "a stat has changed"
 
 

@@ -18,6 +18,7 @@ from sidecar.errors import NeedsHelp, ProtocolViolation
 from tests.support.memory_disk import MemoryDisk
 from tests.support.memory_store import MemoryStore
 
+WITHIN = 10.0
 NOW_US = 1_764_000_000_000_000
 OLD, NEW, DEEP = RelPath(b"old"), RelPath(b"new"), RelPath(b"new/sub")
 PAGES = [RelPath(b"old/sub/%d" % number) for number in range(5)]
@@ -208,6 +209,15 @@ def edited_and_known(there: Machine) -> None:
     there.look(PAGES[0])
 
 
+def replaced(there: Machine) -> None:
+    there.disk.files[PAGES[0]] = there.disk.make(Kind.DIR, mode=0o755)
+
+
+def exchanged(there: Machine) -> None:
+    sub = RelPath(b"old/sub")
+    there.disk.files[sub] = there.disk.make(Kind.DIR, mode=0o755)
+
+
 def deleted(there: Machine) -> None:
     del there.disk.files[PAGES[1]]
 
@@ -244,7 +254,7 @@ def disturbed(there: Machine) -> None:
 
 @pytest.mark.parametrize(
     "differ",
-    [edited, edited_and_known, deleted, added, excluded_too, taken, held, another, not_heeding, disturbed],
+    [edited_and_known, deleted, replaced, exchanged, added, excluded_too, taken, held, another, not_heeding, disturbed],
     ids=lambda differ: differ.__name__,
 )
 def test_who_has_something_else_does_nothing(here: Machine, there: Machine, differ: Callable[[Machine], None]) -> None:
@@ -256,6 +266,25 @@ def test_who_has_something_else_does_nothing(here: Machine, there: Machine, diff
     assert (before, shown) == (there.rows(), there.disk.shown())
     assert 0 == there.disk.renamed
     assert [] == there.store.moves()
+
+
+def test_what_was_written_there_and_not_seen_yet_goes_along_and_is_a_write_after_it(
+    here: Machine, there: Machine
+) -> None:
+    here.rename()
+    here.announce()
+    edited(there)
+    assert there.take(here.said[0])
+    assert here.rows() == there.rows()
+    page = named(PAGES[0])
+    assert page in there.marked
+    before = there.store._rows[page].version
+    there.look(page)
+    assert b"edited" == there.disk.files[page].content
+    written = versions.winner(there.store._rows[page].version)
+    assert written is not None
+    assert not versions.covers(before, written.dot)
+    assert all(versions.covers(there.store._rows[page].version, head.dot) for head in before.heads)
 
 
 def test_nor_does_who_refuses_an_entry_of_it_or_lacks_the_directory_above(here: Machine, there: Machine) -> None:
@@ -340,6 +369,20 @@ def test_a_kill_after_the_rename_is_no_local_change(here: Machine, there: Machin
     assert 1 == there.moving.recover()
     assert here.rows() == there.rows()
     assert [] == there.store.moves()
+
+
+async def test_who_waits_goes_on_when_rows_that_could_not_be_written_are(here: Machine) -> None:
+    here.rename()
+    here.fails = 3
+    with pytest.raises(NeedsHelp):
+        async with here.moving.lock:
+            await here.moving.announce(OLD, NEW)
+    waits = asyncio.ensure_future(here.moving.passed([NEW]))
+    await asyncio.sleep(0)
+    assert not waits.done()
+    async with here.moving.lock:
+        await here.moving.settle()
+    await asyncio.wait_for(waits, WITHIN)
 
 
 def test_a_kill_before_the_rename_leaves_nothing(here: Machine, there: Machine) -> None:

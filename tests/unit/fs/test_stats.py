@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.core.entry import Kind
 from sidecar.core.paths import ROOT, RelPath
-from sidecar.fs.faults import Special
+from sidecar.fs.faults import Missing, Special
 from tests.unit.fs.conftest import Site
 
 
@@ -49,7 +49,19 @@ def test_fifos_and_sockets_are_special(site: Site) -> None:
         for name in (b"fifo", b"socket"):
             with pytest.raises(Special):
                 site.root.lstat(RelPath(name))
+    with pytest.raises(Special):
+        site.root.kinds(ROOT)
     site.write("page")
     listing = site.root.listdir(ROOT)
     assert [b"fifo", b"socket"] == listing.special
     assert [b"page"] == [name for name, _ in listing.entries]
+
+
+def test_a_listing_tells_what_each_name_is(site: Site) -> None:
+    site.write("d/page")
+    (site.html / "d" / "below").mkdir()
+    (site.html / "d" / "link").symlink_to("below")
+    kinds = {b"page": Kind.FILE, b"below": Kind.DIR, b"link": Kind.SYMLINK}
+    assert kinds == dict(site.root.kinds(RelPath(b"d")))
+    with pytest.raises(Missing):
+        site.root.kinds(RelPath(b"nowhere"))
