@@ -12,7 +12,7 @@ from typing import Final
 
 from sidecar.core import observe
 from sidecar.core import version as versions
-from sidecar.core.entry import APART, NEVER, Dot, Flag, Head, Kind, Row, Version, marked
+from sidecar.core.entry import APART, NEVER, Dot, Flag, Head, Kind, Row, Stat, Version, marked
 
 DOUBT_NS: Final = 600_000_000_000
 """What was changed so shortly before the last change of all may have been torn by a power loss with its size and times
@@ -149,6 +149,21 @@ def doubted(row: Row, newest_ns: int) -> bool:
     """
     stat = row.stat
     return stat is not None and stat.kind is Kind.FILE and stat.ctime_ns >= newest_ns - DOUBT_NS
+
+
+def torn(row: Row, stat: Stat | None) -> bool:
+    """Has a file lost what was written to it? It is that of its row, has another size, and nobody has written since:
+    that would have given it a later ctime, which nobody can set. Of what a kill interrupted the mtime alone is known.
+    """
+    own = row.stat
+    if own is None or stat is None or not stat.kind is own.kind is Kind.FILE:
+        return False
+    if (stat.ino, stat.btime_ns) != (own.ino, own.btime_ns) or stat.size == own.size:
+        return False
+    if not own.ctime_ns:
+        return stat.mtime_ns == own.mtime_ns
+    at_once = marked(row.flags, Flag.RACY)  # what was written right after may have the same
+    return stat.ctime_ns < own.ctime_ns + (not at_once)
 
 
 def _shows(row: Row, head: Head) -> bool:

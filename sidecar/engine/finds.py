@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 AT_ONCE: Final = 500
 """Paths that get their version, or their mark, in one transaction."""
 
+UNSYNCED: Final = 4096
+"""Rows, the last ones, whose files may not have been on the disk yet: more than land before an answer is waited for."""
+
 
 class Finds:
     """Takes up what a first scan finds, waits for the peers, and settles what they leave.
@@ -105,6 +108,8 @@ class Finds:
 
     async def doubt(self) -> None:
         """After a power loss: the bytes of what was changed last are compared, whatever its size and times say."""
+        if self._index.unclean and not self._index.power_lost and self._is_torn():
+            self._index.set_power_lost()
         if not self._index.power_lost:
             return
         newest = 0
@@ -122,7 +127,15 @@ class Finds:
                 doubtful = []
                 await asyncio.sleep(0)
         self._mark(doubtful)
-        log.warning("the machine stopped without notice: what differs now is compared with the peers, not sent")
+        log.warning("machine or volume stopped without notice: what differs now is compared with the peers, not sent")
+
+    def _is_torn(self) -> bool:
+        """Has any of the files of the last rows lost its content? The boot is the same: the volume alone went away."""
+        for row in self._index.since(self._index.max_seq() - UNSYNCED, UNSYNCED):
+            with suppress(Unreachable):
+                if found.torn(row, self._disk.look(row.path)):
+                    return True
+        return False
 
     def _mark(self, rows: Iterable[Row]) -> None:
         with self._index.transaction():

@@ -6,6 +6,8 @@ executor; they never touch that connection.
 What must hold:
 - A commit survives kill -9 of this process, whenever it comes. It survives a power loss when a `sync` that began after
   it has returned, or a checkpoint.
+- After a kill the root has all that the log tells of, or the next start tells: before the first rename of a slice its
+  number is written to the log, and then to the mtime of index.db-lock.
 - A transaction is there as a whole or not at all, rows, cursors, intents and lists alike.
 - No seq is given twice in the life of an index.
 - An index of a newer schema is never opened; one of an older schema is copied before it changes.

@@ -63,5 +63,10 @@ def translated(error: sqlite3.Error | UnicodeDecodeError) -> GeorootError:
 
 def _of_the_disk(error: sqlite3.Error, *, is_written: bool) -> Retryable:
     if is_written:
-        return IndexFull(f"no space left for the index, or its disk fails ({error}): free space on the volume")
+        return unwritten(str(error))
     return IndexUnread(f"the index cannot be read, its disk fails ({error}): look at the kernel's log")
+
+
+def unwritten(why: str) -> IndexFull:
+    """The volume did not take a commit, and `why`."""
+    return IndexFull(f"no space left for the index, or its disk fails ({why}): free space on the volume")

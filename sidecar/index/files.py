@@ -1,19 +1,21 @@
 """The files of an index: index.db, its log index.db-wal, copies of older schemas, and what was set aside as damaged."""
 
+import contextlib
 import fcntl
 import os
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from sidecar.errors import EnvironmentFault
 from sidecar.index.database import open_file
-from sidecar.index.faults import FOREIGN, translated
+from sidecar.index.faults import FOREIGN, translated, unwritten
 
 WAL_LIMIT: Final = 64 * 1024 * 1024
 """Bytes up to which the log may grow before a checkpoint makes the loop wait, and to which it is cut afterwards."""
 _SUFFIXES: Final = ("", "-wal")
+_FIRST_OF_NOW: Final = 1_000_000_000
+"""In seconds since 1970: no file is as old as this, so that a lock's mtime below is one that `tell_landing` set."""
 
 
 def wal_of(path: Path) -> Path:
@@ -42,16 +44,42 @@ def lock(path: Path) -> int:
     return descriptor
 
 
+def tell_landing(lock: int, landing: int) -> None:
+    """This landing begins: noted as the mtime, in seconds, of the file that `lock` opened.
+
+    A file system keeps its names and times in the order in which they were changed: as much as it has of the renames
+    that follow, it has of this, whatever becomes of the log. One that takes no write takes no rename either.
+    """
+    with contextlib.suppress(OSError):
+        os.utime(lock, ns=(0, _noted(landing) * 1_000_000_000))
+
+
+def agrees(lock: int, *landings: int) -> bool:
+    """Was one of these told last? So it is where nothing was told, as by an older release."""
+    told = os.fstat(lock).st_mtime_ns // 1_000_000_000
+    return not 0 < told < _FIRST_OF_NOW or told in map(_noted, landings)
+
+
+def _noted(landing: int) -> int:
+    return landing % _FIRST_OF_NOW
+
+
 def sync(path: Path) -> None:
     """Every commit made before the call survives a power loss when it returns. For an executor: it waits for the disk.
 
     Only the log is synced: a commit that has left it was synced by the checkpoint that moved it.
+
+    Raises:
+        IndexFull: the disk did not take it.
     """
-    descriptor = os.open(wal_of(path), os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(wal_of(path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unwritten(error.strerror or str(error)) from error
 
 
 def sync_directory(directory: Path) -> None:
@@ -71,7 +99,7 @@ def checkpoint(path: Path, wal_limit: int = WAL_LIMIT) -> int:
     it is longer than `wal_limit` bytes the loop is made to wait for the rest of it, some milliseconds.
     """
     try:
-        with closing(open_file(path)) as connection:
+        with contextlib.closing(open_file(path)) as connection:
             connection.execute(f"PRAGMA journal_size_limit = {wal_limit}")
             moved = _move(connection, "PASSIVE")
             if wal_of(path).stat().st_size > wal_limit:

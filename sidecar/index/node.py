@@ -23,14 +23,19 @@ class Run:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stop:
-    """How the run before this one ended: `clean`, or not, and on which boot of the machine ("" if there was none)."""
+    """How the run before this one ended: `clean`, or not, and on which boot of the machine ("" if there was none).
+
+    `apart`: the volume has less of the root than of the index, or more.
+    """
 
     clean: bool
     boot_id: str
+    apart: bool = False
 
     def lost_power(self, boot_id: str) -> bool:
-        """May files be torn or missing? So it is after an unclean stop, now that the machine has booted anew."""
-        return not self.clean and self.boot_id != boot_id
+        """May files be torn or missing? So it is after an unclean stop, now that the machine has booted anew, or the
+        file system has lost what was not on the disk: a kill alone takes back no commit."""
+        return not self.clean and (self.boot_id != boot_id or self.apart)
 
 
 class NodeTable(Table):
@@ -41,6 +46,8 @@ class NodeTable(Table):
         self._random = random
         self.run = 0
         """the random number of this start; 0 before `start_run`"""
+        self.unclean = False
+        """did the run before this one end as by a kill?"""
 
     @property
     def node(self) -> str:
@@ -77,6 +84,10 @@ class NodeTable(Table):
         """Is what differs from its row found as well, not written? So it is after a power loss, until `found_done`."""
         return self._db.node.power_lost
 
+    def set_power_lost(self) -> None:
+        """The root shows that the volume lost what was written."""
+        self._change(power_lost=True)
+
     def set_node(self, name: str) -> None:
         """Keep the name of this node."""
         self._change(name=name)
@@ -105,19 +116,19 @@ class NodeTable(Table):
         """Everything that the first scan found has a version."""
         self._change(found_done=True, power_lost=False)
 
-    def start(self, boot_id: str, now_us: int) -> Stop:
-        """Begin a run on this boot of the machine, in one commit; how the one before ended.
+    def start(self, boot_id: str, now_us: int, *, apart: bool = False) -> Stop:
+        """Begin a run on this boot of the machine, in one commit; how the one before ended, with `apart` as in `Stop`.
 
         After a power loss the root is to be found anew: in the same commit, so that no kill on the way forgets it.
         """
-        before = Stop(self._db.node.clean, self._db.node.boot_id)
+        before = Stop(self._db.node.clean, self._db.node.boot_id, apart)
         with self._db.transaction():
             run = self.draw()
             self._record(run, now_us)
             self._change(clean=False, boot_id=boot_id)
             if before.lost_power(boot_id):
                 self._change(power_lost=True)
-        self.run = run
+        self.run, self.unclean = run, not before.clean
         return before
 
     def create(self) -> None:

@@ -13,11 +13,15 @@ from sidecar.index.faults import IndexDamaged
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _intent: Final = msgspec.msgpack.Decoder(Intent).decode
+_number: Final = msgspec.msgpack.Decoder(int).decode
 _move: Final = msgspec.msgpack.Decoder(Move).decode
 
 
 class PendingTable(Table):
-    """The part of the index that knows what is being applied. A path has one intent, the last."""
+    """The part of the index that knows what is being applied. A path has one intent, the last.
+
+    Under the empty path, which is nobody's, lies the number of the last landing.
+    """
 
     def intend(self, intents: Iterable[Intent]) -> None:
         """These are about to be applied: committed when this returns, or with the transaction around it."""
@@ -28,7 +32,7 @@ class PendingTable(Table):
     def clear_intents(self, paths: Iterable[RelPath] | None = None) -> None:
         """These (None: all) were applied, or will not be: call it in the transaction that writes their rows."""
         if paths is None:
-            self._db.run("DELETE FROM pending")
+            self._db.run("DELETE FROM pending WHERE path <> x''")
             return
         with self._db.transaction():
             self._db.run_many("DELETE FROM pending WHERE path = ?", [(path,) for path in paths])
@@ -40,9 +44,27 @@ class PendingTable(Table):
             IndexDamaged: one does not decode.
         """
         try:
-            return [_intent(raw) for (raw,) in self._db.all("SELECT intent FROM pending ORDER BY path")]
+            return [
+                _intent(raw) for (raw,) in self._db.all("SELECT intent FROM pending WHERE path <> x'' ORDER BY path")
+            ]
         except msgspec.MsgspecError as error:
             raise IndexDamaged(f"an intent does not decode: {error}") from error
+
+    def set_landing(self, number: int) -> None:
+        """What is intended now is the landing of this number: call it in the transaction that says so."""
+        self._db.run("INSERT OR REPLACE INTO pending (path, intent) VALUES (x'', ?)", (_encode(number),))
+
+    def landing(self) -> int:
+        """The number that was set last, 0 at first.
+
+        Raises:
+            IndexDamaged: there is none, or it does not decode.
+        """
+        found = self._db.one("SELECT intent FROM pending WHERE path = x''")
+        try:
+            return _number(found[0] if found is not None else b"")
+        except msgspec.MsgspecError as error:
+            raise IndexDamaged(f"the number of the last landing does not decode: {error}") from error
 
     def keep_move(self, move: Move) -> None:
         """This directory is being renamed, as it is known now: committed as `intend`."""

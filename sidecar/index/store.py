@@ -1,10 +1,12 @@
 """The index of a node as the engine uses it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 
+from sidecar.core.intent import Intent
+from sidecar.core.move import Move
 from sidecar.index import files, migrate, node, sums
 from sidecar.index.database import Database, connect
 from sidecar.index.faults import FOREIGN, IndexDamaged, translated
@@ -24,6 +26,8 @@ class Index(SummedRows, NodeTable, PeerTable, PendingTable, KeptTables):
         self._path = path
         self._lock = lock
         self._checkpointed = 0
+        self._told = 0
+        """the number of the last landing"""
         self.new = False
         """was it made just now?"""
         self.set_aside = ""
@@ -52,9 +56,12 @@ class Index(SummedRows, NodeTable, PeerTable, PendingTable, KeptTables):
         self.new = not node.load(self._db)
         if self.new:
             self.create()
+            self._tell(self.landing())
             files.checkpoint(self._path)
             self.sync()
             files.sync_directory(self._path.parent)
+        else:
+            self._told = self.landing()
 
     def check(self) -> None:
         """Read the whole file: for after a power loss; a third of a second for a million rows.
@@ -86,9 +93,34 @@ class Index(SummedRows, NodeTable, PeerTable, PendingTable, KeptTables):
 
     def start_run(self, boot_id: str, now_us: int) -> Stop:
         """Draw the number of this run and record it with its first seq, durably; how the run before it ended."""
-        before = self.start(boot_id, now_us)
+        landing = self.landing()
+        # a kill may come between the intents, or a move, and what tells the volume of them
+        untold = [landing - 1] if self.intents() or self.moves() else []
+        before = self.start(boot_id, now_us, apart=not files.agrees(self._lock, landing, *untold))
         self.sync()
+        self._tell(landing)
         return before
+
+    def intend(self, intents: Iterable[Intent]) -> None:
+        """See `PendingTable.intend`; once they are committed, and before they land, the volume is told."""
+        with self.transaction():
+            super().intend(intents)
+            self._lands()
+
+    def keep_move(self, move: Move) -> None:
+        """See `PendingTable.keep_move`; the volume is told as of what is intended."""
+        with self.transaction():
+            super().keep_move(move)
+            self._lands()
+
+    def _lands(self) -> None:
+        landing = self._told + 1
+        self.set_landing(landing)
+        self.after_commit(lambda: self._tell(landing))
+
+    def _tell(self, landing: int) -> None:
+        files.tell_landing(self._lock, landing)
+        self._told = landing
 
     def transaction(self) -> AbstractContextManager[None]:
         """See `Database.transaction`: all or nothing, blocks nest, never await inside."""

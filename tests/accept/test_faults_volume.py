@@ -123,7 +123,9 @@ def writing(site: Site) -> Iterator[None]:
 
 def nothing_was_raised(project: Project) -> None:
     for region in project.regions:
-        assert "Traceback" not in (log := region.sidecar.logs().decode()), log[log.index("Traceback") - 1000 :][:6000]
+        log = region.sidecar.logs().decode()
+        for bad in ("Traceback", "a defect"):
+            assert bad not in log, log[max(0, log.index(bad) - 1000) :][:6000]
 
 
 def is_told(region: Region, problem: str) -> bool:
@@ -277,4 +279,5 @@ def test_a_file_system_that_becomes_read_only_is_told_and_made_up_for_when_it_is
     site.ams.sh("echo after >after")
     assert "after" in site.wait_identical()
     nothing_was_raised(failing.project)
-    assert [0, 0] == [region.asked.status()["store"]["conflicts"] for region in failing.project.regions]
+    conflicts = [region.asked.status()["store"]["conflicts"] for region in failing.project.regions]
+    assert [0, 0] == conflicts, said(ams.sidecar, "sidecar", "conflicts", "--json")

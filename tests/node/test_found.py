@@ -74,6 +74,24 @@ def test_what_a_power_loss_tore_with_its_times_and_inode_intact_is_told_by_its_h
     assert before == pair.wait_identical()
 
 
+def test_what_landed_is_no_edit_where_the_log_alone_was_lost(pair: Regions, tmp_path: Path) -> None:
+    """A disk that failed is repaired, on the same boot; the other region went on, and here nobody wrote."""
+    msk, ams = filled(pair)
+    mishaps.keep_index(ams.state, tmp_path)
+    for name in ("msk/page-1", "made"):
+        (msk.html / name).write_text("landed, and lost")
+    pair.wait_identical()
+    ams.kill()
+    mishaps.keep_index(tmp_path, ams.state)
+    (msk.html / "msk/page-1").write_text("written while it was down")
+    (msk.html / "made").unlink()
+    before = msk.tree()
+    restarted(pair, ams)
+    assert before == pair.wait_identical()
+    assert [0, 0] == [one.status()["store"]["conflicts"] for one in pair.all]
+    assert "stopped without notice" in ams.said()
+
+
 def test_an_edit_that_the_index_lost_in_a_power_loss_is_an_edit_beside(pair: Regions) -> None:
     msk, ams = filled(pair)
     ams.kill()

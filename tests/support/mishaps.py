@@ -27,6 +27,12 @@ def lose_index(state: Path) -> None:
         (state / name).unlink(missing_ok=True)
 
 
+def keep_index(state: Path, to: Path) -> None:
+    """Copy the index as it is, log and all."""
+    for name in INDEX:
+        shutil.copy(state / name, to)
+
+
 def lose_peers(state: Path) -> None:
     """The index knows no peer any more."""
     _run(state, "DELETE FROM peers")

@@ -9,7 +9,7 @@ from sidecar.core import found
 from sidecar.core import version as versions
 from sidecar.core.entry import NEVER, Dot, Flag, Head, Kind, Row, Version
 from sidecar.core.found import Left, Prefer, Verdict
-from tests.unit.core.facts import OURS, THEIRS, deleted, digest, directory, file, path, stat, symlink, version
+from tests.unit.core.facts import OURS, THEIRS, deleted, digest, directory, file, path, row, stat, symlink, version
 
 NOW = 1_000
 """µs"""
@@ -210,3 +210,42 @@ def test_what_is_written_over_its_version_is_found_no_more() -> None:
 def test_what_was_changed_within_ten_minutes_of_the_last_change_is_doubted(ctime: int, newest: int, kind: Kind) -> None:
     row = Row(path("p"), version(file(1)), msgspec.structs.replace(stat(kind), ctime_ns=ctime))
     assert (kind is Kind.FILE and newest - ctime <= 600 * 10**9) is found.doubted(row, newest)
+
+
+@pytest.mark.parametrize(
+    ("why", "expected", "lies"),
+    [
+        ("nothing of it was on the disk", True, {"size": 0}),
+        ("it is as it was before that", True, {"size": 3, "ctime_ns": 6, "mtime_ns": 6}),
+        ("somebody has written since", False, {"size": 0, "ctime_ns": 8}),
+        ("it is another file", False, {"size": 0, "ino": 12}),
+        ("it is another one under the same number", False, {"size": 0, "btime_ns": 6}),
+        ("it is whole", False, {}),
+    ],
+)
+def test_a_file_that_lost_its_bytes_is_told_by_its_ctime(why: str, expected: bool, lies: dict[str, int]) -> None:
+    held = row("p", version(file(10)))
+    assert held.stat is not None
+    assert expected is found.torn(held, msgspec.structs.replace(held.stat, **lies)), why
+
+
+def test_of_what_was_written_at_once_the_ctime_proves_nothing() -> None:
+    held = row("p", version(file(10)), flags=Flag.RACY)
+    assert held.stat is not None
+    assert not found.torn(held, msgspec.structs.replace(held.stat, size=0))
+    assert found.torn(held, msgspec.structs.replace(held.stat, size=0, ctime_ns=6))
+
+
+def test_of_what_a_kill_interrupted_the_mtime_is_known() -> None:
+    held = row("p", version(file(10)))
+    assert held.stat is not None
+    placed = msgspec.structs.replace(held, stat=msgspec.structs.replace(held.stat, ctime_ns=0))
+    assert found.torn(placed, msgspec.structs.replace(held.stat, size=0))
+    assert not found.torn(placed, msgspec.structs.replace(held.stat, size=0, mtime_ns=8))
+
+
+def test_only_a_file_is_torn() -> None:
+    held = row("p", version(file(10)))
+    assert not found.torn(held, None)
+    assert not found.torn(held, stat(Kind.DIR, size=4096))
+    assert not found.torn(row("p", version(deleted(10))), stat())

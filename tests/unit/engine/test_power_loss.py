@@ -1,8 +1,12 @@
 """What differs from its row after a power loss is found; a peer's rows settle it, over a root in memory."""
 
+import asyncio
 import dataclasses
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from sidecar.core import found
@@ -20,6 +24,7 @@ from sidecar.engine.landed import Landed
 from sidecar.engine.replica import Changed, Dots, Replica
 from tests.support.memory_disk import MemoryDisk, digest_of
 from tests.support.memory_store import MemoryStore
+from tests.unit.engine.conftest import Starter
 
 PAGE = RelPath(b"dir/page")
 DIR = RelPath(b"dir")
@@ -154,3 +159,22 @@ def test_a_local_write_on_a_found_path_is_a_write_like_any_other(machine: Machin
     after = machine.row()
     assert not found.is_found(after)
     assert versions.covers(after.version, before.heads[0].dot) and len(after.version.heads) == 1
+
+
+@pytest.mark.parametrize("torn", [True, False], ids=["the disk lost them", "somebody emptied it"])
+def test_bytes_that_went_on_the_same_boot_are_no_edit(start: Starter, torn: bool) -> None:
+    page = RelPath(b"page")
+    node = start()
+    node.index.found_done()
+    lies = Path(node.root.path, "page")
+    lies.write_bytes(b"whole")
+    node.intake.absorb([page])
+    os.truncate(lies, 0)
+    if torn:
+        row = node.index.get(page)
+        assert row is not None and row.stat is not None
+        stat = msgspec.structs.replace(row.stat, ctime_ns=lies.stat().st_ctime_ns + 1)
+        node.index.put_stat(msgspec.structs.replace(row, stat=stat))
+    node = start()
+    asyncio.run(node.finds.doubt())
+    assert torn is node.index.power_lost

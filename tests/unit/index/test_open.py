@@ -1,25 +1,30 @@
 """Opening an index: new, again, newer, older, another program's, damaged."""
 
+import errno
+import os
 import random
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from sidecar.core.entry import Flag
+from sidecar.core.entry import Dot, Flag
+from sidecar.core.intent import Intent
+from sidecar.core.move import Move
 from sidecar.core.paths import ROOT, RelPath
 from sidecar.errors import EnvironmentFault, GeorootError
 from sidecar.index import files, migrate
-from sidecar.index.faults import IndexDamaged
+from sidecar.index.faults import IndexDamaged, IndexFull
 from sidecar.index.node import Run, Stop
 from sidecar.index.store import Index
-from tests.unit.index.conformance import row
+from tests.unit.index.conformance import NOW_US, row, version
 from tests.unit.index.conftest import Opener
 
 OURS = max(migrate.steps())
 NEXT = OURS + 1
+MOVE = Move(RelPath(b"old"), RelPath(b"new"), Dot(5, 1), 7, 7, "ams", sure=False)
 
 
 def raw(path: Path, *statements: str) -> list[tuple[object, ...]]:
@@ -115,6 +120,137 @@ def test_after_a_power_loss_everything_is_found_until_it_is_done_through_kills_t
     index = opened()
     index.start_run("boot-3", 4)
     assert (False, False) == (index.finding, index.power_lost), "it stopped in order"
+
+
+def intend(index: Index, path: bytes = b"a") -> None:
+    index.intend([Intent(RelPath(path), version(1))])
+
+
+def land(index: Index, path: bytes = b"a") -> None:
+    """What a slice of one path does."""
+    intend(index, path)
+    with index.transaction():
+        index.put(row(path))
+        index.clear_intents()
+
+
+def again(opened: Opener, *, index: Index) -> Index:
+    """The next start, on the same boot, of one that was killed."""
+    index.close()
+    index = opened()
+    index.start_run("boot", 2)
+    return index
+
+
+def back(path: Path, kept: Path) -> None:
+    """The file system has lost what came after `kept`: of the log, not of names and times."""
+    for part in (path, files.wal_of(path)):
+        shutil.copy(kept.with_name(part.name), part)
+
+
+@pytest.fixture
+def running(opened: Opener) -> Index:
+    """One that has run for a while."""
+    index = opened()
+    index.start_run("boot", 1)
+    index.found_done()
+    land(index, b"first")
+    return index
+
+
+def test_what_landed_and_is_not_in_the_log_any_more_is_found(running: Index, opened: Opener, path: Path) -> None:
+    kept = crashed(path)
+    land(running)
+    running.close()
+    back(path, kept)
+    index = again(opened, index=running)
+    assert (True, True) == (index.finding, index.power_lost)
+    index.found_done()
+    assert not again(opened, index=index).power_lost, "told once"
+
+
+def test_so_is_what_the_log_tells_of_and_did_not_land(running: Index, opened: Opener, path: Path) -> None:
+    told = os.stat(path.with_name(path.name + "-lock")).st_mtime_ns
+    land(running)
+    os.utime(path.with_name(path.name + "-lock"), ns=(told, told))
+    assert again(opened, index=running).power_lost
+
+
+def test_so_is_what_a_later_slice_put_there_than_the_one_that_was_intended(
+    running: Index, opened: Opener, path: Path
+) -> None:
+    intend(running)
+    kept = crashed(path)
+    land(running)
+    running.close()
+    back(path, kept)
+    assert again(opened, index=running).power_lost
+
+
+def test_so_is_a_directory_that_was_renamed(running: Index, opened: Opener, path: Path) -> None:
+    kept = crashed(path)
+    running.keep_move(MOVE)
+    running.close()
+    back(path, kept)
+    assert again(opened, index=running).power_lost
+
+
+def test_a_kill_is_no_power_loss_wherever_it_comes(
+    running: Index, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed() -> None:
+        nonlocal running
+        running = again(opened, index=running)
+        assert not running.power_lost
+
+    killed()
+    intend(running)  # before the renames, or before the rows
+    killed()
+    running.clear_intents()  # nothing of it had landed
+    killed()
+    land(running)
+    killed()
+    running.keep_move(MOVE)
+    killed()
+    running.drop_move(MOVE)
+    killed()
+    intend(running)
+    with suppress(ZeroDivisionError), running.transaction():
+        running.put(row(b"a"))
+        running.clear_intents()
+        raise ZeroDivisionError  # the rows cannot be written
+    killed()
+    monkeypatch.setattr(files, "tell_landing", lambda _lock, _landing: None)
+    intend(running)  # before the volume is told
+    monkeypatch.undo()
+    killed()
+
+
+@pytest.mark.parametrize("when_ns", [NOW_US * 1000, 0], ids=["an older release made it", "no such times are kept"])
+def test_a_lock_that_says_nothing_proves_nothing(running: Index, opened: Opener, path: Path, when_ns: int) -> None:
+    os.utime(path.with_name(path.name + "-lock"), ns=(when_ns, when_ns))
+    assert not again(opened, index=running).power_lost
+
+
+def test_a_new_index_beside_an_old_lock_is_not_behind(running: Index, opened: Opener, path: Path) -> None:
+    running.close()
+    files.quarantine(path, 1)
+    index = opened()
+    index.start_run("boot", 2)
+    index.found_done()
+    index.close()
+    index = opened()
+    index.start_run("boot", 3)
+    assert not index.power_lost
+
+
+def test_a_disk_that_fails_is_told_as_what_may_pass(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_fd: int) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "fdatasync", fails)
+    with pytest.raises(IndexFull, match="its disk fails"):
+        index.sync()
 
 
 def test_a_new_epoch_knows_only_the_run_that_began_it(opened: Opener) -> None:
