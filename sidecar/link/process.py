@@ -47,15 +47,55 @@ class Tail:
             line(raw[-KEPT:].decode("utf-8", "backslashreplace").rstrip("\r"))
 
 
+class _Feed:
+    """What a child reads on stdin, all at once: its end is there with its last byte, where asyncio's pipe is closed
+    only in the loop's next turn."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.read_end, self._fd = os.pipe()
+        os.set_blocking(self._fd, False)
+        self._loop = loop
+        self._rest = b""
+
+    def give(self, data: bytes) -> None:
+        """The pipe takes 64 KiB at once, and the rest as it is read."""
+        self._rest = data
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._fd < 0:
+            return
+        try:
+            self._rest = self._rest[os.write(self._fd, self._rest) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # it reads no more
+            self._rest = b""
+        if self._rest:
+            self._loop.add_writer(self._fd, self._go_on)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Nothing more is given."""
+        if self._fd >= 0:
+            self._loop.remove_writer(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+
 class _Streams(asyncio.subprocess.SubprocessStreamProtocol):
     """Tells when the process itself has ended: `Process.wait` also waits for all that inherited its pipes."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, feed: _Feed | None) -> None:
         super().__init__(limit=_STEP, loop=loop)
         self.ended = loop.create_future()
+        self.feed: Final = feed
 
     def process_exited(self) -> None:
         super().process_exited()
+        if self.feed is not None:
+            self.feed.close()
         self.ended.set_result(None)
 
 
@@ -65,7 +105,7 @@ class Child:
     def __init__(self, transport: asyncio.SubprocessTransport, streams: _Streams) -> None:
         self._transport = transport
         self._ended = streams.ended
-        self._stdin = streams.stdin
+        self._feed = streams.feed
         self.pid = transport.get_pid()
         self.stdout = streams.stdout or _silent()
         self.stderr = streams.stderr or _silent()
@@ -77,10 +117,8 @@ class Child:
 
     def give(self, data: bytes) -> None:
         """All that it shall read on stdin, which is then closed. Returns at once."""
-        if self._stdin is not None:
-            with suppress(OSError):
-                self._stdin.write(data)
-                self._stdin.close()
+        if self._feed is not None:
+            self._feed.give(data)
 
     async def wait(self) -> int:
         """Its exit code, or minus the signal, when it has ended."""
@@ -115,16 +153,29 @@ async def start(
     stdin: int = asyncio.subprocess.DEVNULL,
     stdout: int = asyncio.subprocess.PIPE,
 ) -> Child:
-    """Start `argv` with stderr on a pipe.
+    """Start `argv` with stderr on a pipe. With PIPE for stdin it reads what it is given (`Child.give`).
 
     Raises:
         EnvironmentFault: there is no such program, or it may not be run.
         Retryable: no process could be made.
     """
+    if stdin != asyncio.subprocess.PIPE:
+        return await _started(argv, env, stdin, stdout, None)
+    feed = _feed(argv[0])
+    try:
+        return await _started(argv, env, feed.read_end, stdout, feed)
+    except BaseException:
+        feed.close()
+        raise
+    finally:
+        os.close(feed.read_end)
+
+
+async def _started(argv: tuple[str, ...], env: dict[str, str], stdin: int, stdout: int, feed: _Feed | None) -> Child:
     try:
         loop = asyncio.get_running_loop()
         transport, streams = await loop.subprocess_exec(
-            lambda: _Streams(loop),
+            lambda: _Streams(loop, feed),
             *argv,
             env=env,
             stdin=stdin,
@@ -137,7 +188,18 @@ async def start(
         hint = "install it, or use the image, which has it"
         raise EnvironmentFault(argv[0], f"cannot be run: {error.strerror}", hint) from error
     except OSError as error:
-        raise Retryable(f"{argv[0]} could not be started: {error.strerror}") from error
+        raise _not_started(argv[0], error) from error
+
+
+def _feed(program: str) -> _Feed:
+    try:
+        return _Feed(asyncio.get_running_loop())
+    except OSError as error:
+        raise _not_started(program, error) from error
+
+
+def _not_started(program: str, error: OSError) -> Retryable:
+    return Retryable(f"{program} could not be started: {error.strerror}")
 
 
 def _silent() -> asyncio.StreamReader:
