@@ -1,6 +1,7 @@
 """Paths in the web root: bytes, relative, `/` between the names, no leading or trailing slash."""
 
 import bisect
+import functools
 from typing import Final, NewType
 
 from sidecar.errors import ProtocolViolation
@@ -28,14 +29,20 @@ def join(directory: RelPath, leaf: bytes) -> RelPath:
     return RelPath(directory + b"/" + leaf if directory else leaf)
 
 
-def ancestors(path: RelPath) -> list[RelPath]:
+def ancestors(path: RelPath) -> tuple[RelPath, ...]:
     """Every directory above `path`, top first, without `ROOT`."""
+    return _down_to(path.rpartition(b"/")[0])
+
+
+@functools.lru_cache(maxsize=256)
+def _down_to(directory: bytes) -> tuple[RelPath, ...]:
+    # asked many times of each of the files of a directory
     found: list[RelPath] = []
-    at = path.find(b"/")
+    at = directory.find(b"/")
     while at != -1:
-        found.append(RelPath(path[:at]))
-        at = path.find(b"/", at + 1)
-    return found
+        found.append(RelPath(directory[:at]))
+        at = directory.find(b"/", at + 1)
+    return (*found, RelPath(directory)) if directory else ()
 
 
 def beneath(path: RelPath, directory: RelPath) -> bool:

@@ -53,6 +53,8 @@ class Absorber:
         dirty: Iterable[RelPath],
         looked: Mapping[RelPath, Stat] | None = None,
         gone: Container[RelPath] = (),
+        *,
+        left: bool = False,
     ) -> dict[RelPath, Trouble]:
         """Look at every path and write what changed. Returns the paths that could not be looked at, with InUse or
         Unreachable; with `looked`, InUse are also those that are no longer as they were then.
@@ -60,11 +62,11 @@ class Absorber:
         What is there comes first, ancestors before it; then symlinks, which lead to it; then what has gone, so that a
         rename is told from a deletion, and a release leaves after `current` does. `gone` had gone before, with all that
         lay beneath, and no symlink has changed until then: what a file was renamed from there goes with it, so that a
-        peer hears of both at once, and renames as well.
+        peer hears of both at once, and renames as well. `left`: a look has just told of all of it that it is gone.
         """
         self._gone = gone
         troubles: dict[RelPath, Trouble] = {}
-        seen = [(path, self._seen(path, troubles)) for path in dirty]
+        seen = [(path, None if left else self._seen(path, troubles)) for path in dirty]
         for path, stat in seen:
             if stat is not None and stat.kind in _THERE:
                 # what a file has become since then an event tells, which comes after those that led here
@@ -74,7 +76,8 @@ class Absorber:
                 self._tried(path, troubles, looked)
         gone = [path for path, stat in seen if stat is None and path not in troubles]
         for path in sorted(gone, key=paths.depth, reverse=True):
-            self._tried(path, troubles, looked)
+            # what has come back since then an event tells as well
+            self._tried(path, troubles, looked, is_gone=looked is None)
         self._gone = ()  # it holds for this order alone
         return troubles
 
@@ -91,17 +94,21 @@ class Absorber:
         troubles: dict[RelPath, Trouble],
         looked: Mapping[RelPath, Stat] | None,
         seen: Stat | None = None,
+        *,
+        is_gone: bool = False,
     ) -> None:
         try:
-            self.refresh(path, None if looked is None else looked[path], seen)
+            self.refresh(path, None if looked is None else looked[path], seen, is_gone=is_gone)
         except Surprise:
             troubles[path] = InUse(path)
         except (InUse, Unreachable) as error:
             troubles[path] = error
 
-    def refresh(self, path: RelPath, looked: Stat | None = None, seen: Stat | None = None) -> Row:
-        """The row of `path` as the disk has it now, or had it when it was `seen`, after a local change, if there was
-        one, is written.
+    def refresh(
+        self, path: RelPath, looked: Stat | None = None, seen: Stat | None = None, *, is_gone: bool = False
+    ) -> Row:
+        """The row of `path` as the disk has it now, or had it when it was `seen`, or nothing was (`is_gone`), after a
+        local change, if there was one, is written.
 
         Raises:
             InUse: the file is being written; Unreachable: it cannot be read, or its path is too long; Surprise: it
@@ -109,7 +116,7 @@ class Absorber:
         """
         if len(path) > paths.MAX_PATH:
             raise Unreachable(path, f"its path is longer than {paths.MAX_PATH} bytes", "shorten it: no peer takes it")
-        row, stat = self.replica.row(path), seen or self.replica.disk.look(path)
+        row, stat = self.replica.row(path), None if is_gone else seen or self.replica.disk.look(path)
         if looked is not None and stat != looked:
             raise Surprise
         change = observe.compare(row, stat)

@@ -151,8 +151,11 @@ class Holds:
                 return self._one_more(kind)
         if held and not of_peers:
             return ""
-        count = self._windows.setdefault(region, holds.Window()).add(self._monotonic())
-        if holds.too_much(count, self._index.live_count(), self._change_limit):
+        window = self._windows.get(region)
+        if window is None:
+            window = self._windows[region] = holds.Window()
+        count = window.add(self._monotonic())
+        if count > self._change_limit and holds.too_much(count, self._index.live_count(), self._change_limit):
             self._begin(HoldKind.CHANGES, region)
             return self._one_more(HoldKind.CHANGES)
         if not self._trash_room(size):

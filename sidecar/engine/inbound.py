@@ -61,6 +61,8 @@ MAX_STAGING: Final = 256
 """Batches whose rsync has not ended: a sender has some ten of them."""
 SLICE: Final = 128
 """Entries landed in one go, before others have their turn."""
+SLICE_GONE: Final = 256
+"""The same of a batch of deletions alone, each of which takes half the time."""
 UNWRITTEN: Final = (IndexFull, IndexBusy, DiskFull, NoSpace, ReadOnly)
 """What a note of what a peer says may fail with; it is made with a later frame."""
 
@@ -310,7 +312,8 @@ class Inbound:
         together = replaced.replaced(batch.entries)
         leaving = replaced.moving(tombstones, batch.entries, together)
         lander = self._landing.lander(self._region, self._unmade)
-        for indexes in replaced.slices(len(batch.entries), SLICE, together):
+        size = SLICE_GONE if len(tombstones) == len(batch.entries) else SLICE
+        for indexes in replaced.slices(len(batch.entries), size, together):
             part = batch.entries[indexes.start : indexes.stop]
             if all(map(lander.knows, part)):
                 known = Landed(Outcome.KNOWN)

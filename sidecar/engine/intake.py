@@ -64,12 +64,14 @@ class Intake:
         paths: list[RelPath],
         looked: Mapping[RelPath, Stat] | None = None,
         gone: Container[RelPath] = (),
+        *,
+        left: bool = False,
     ) -> list[RelPath]:
         """Look at these paths now, in one transaction; with `looked`, absorb what is as it was then. Returns those that
         were being changed, and are to be looked at again at once; what waits for anything else comes by itself.
 
         Once the index could not be written, nothing is tried until `INDEX_AGAIN` later: all of it comes together then,
-        in the order that peers need. `gone`: see `Absorber.absorb`.
+        in the order that peers need. `gone` and `left`: see `Absorber.absorb`.
 
         Raises:
             Retryable, NeedsHelp: nothing can be written in the first scan; later, the paths wait instead.
@@ -81,7 +83,7 @@ class Intake:
         try:
             self._mend()
             with self._index.transaction(), self._root.looking():
-                troubles = self._absorber.absorb(paths, looked, gone)
+                troubles = self._absorber.absorb(paths, looked, gone, left=left)
         except (Retryable, NeedsHelp) as error:
             if self._absorber.finding or isinstance(error, IndexDamaged):
                 raise

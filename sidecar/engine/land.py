@@ -36,6 +36,7 @@ from sidecar.engine.guard import Guard
 from sidecar.engine.landed import Landed, NotDone, not_now
 from sidecar.engine.replica import Replica
 
+APPLIED: Final = Landed(Outcome.APPLIED)
 SURPRISES: Final = 8
 """How often an entry is decided anew because a local writer was faster, before the peer is asked to send it later."""
 _STALE: Final = "older than the deletions that are remembered: held as `forgotten` by the region that has it"
@@ -134,8 +135,9 @@ class Lander:
         if not isinstance(action, Show) or action.head.kind is not Kind.TOMBSTONE or action.missing:
             return None
         self._show(row, action.version, action.head, None, entry)
-        self.keep_loser(self.replica.row(entry.path).version, None, entry)
-        return Landed(Outcome.APPLIED)
+        if len(action.version.heads) > 1:
+            self.keep_loser(self.replica.row(entry.path).version, None, entry)
+        return APPLIED
 
     def _once(self, entry: Entry, staged: Staged | None) -> Landed:
         row, incoming = self._as_looked_at(entry) or self.absorber.refresh(entry.path), entry.version

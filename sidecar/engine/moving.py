@@ -95,7 +95,8 @@ class Moving:
 
     def changed(self, row: Row) -> None:
         """A row changed, whoever wrote it."""
-        self._spoiled = self._spoiled or self._concerned(row.path)
+        if self._pairs or self.settling is not None:
+            self._spoiled = self._spoiled or self._concerned(row.path)
 
     def _concerned(self, path: RelPath) -> bool:
         under_way = [(self.settling.move.old, self.settling.move.new)] if self.settling is not None else []

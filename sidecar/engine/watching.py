@@ -221,11 +221,13 @@ class Watching:
         """What has gone; of a directory first what is still known in it, or all of that would go in one transaction."""
         for start in range(0, len(paths), SLICE):
             there = [path for path in paths[start : start + SLICE] if path not in self._dirty]
+            self._index.look_ahead(there)  # of a long turn the rows that it began with are not remembered any more
             gone = self._still_gone(there)
-            for path in filter(self._was_directory, gone):
+            directories = [path for path in gone if self._was_directory(path)]
+            for path in directories:
                 async for beneath in deepest_first(self._index, path):
-                    await self._absorb_slices(self._still_gone(beneath))
-            await self._absorb_slices(gone)
+                    await self._absorb_slices(self._still_gone(beneath), left=True)
+            await self._absorb_slices(gone, left=not directories)
 
     def _was_directory(self, path: RelPath) -> bool:
         row = self._index.get(path)
@@ -292,9 +294,12 @@ class Watching:
                 self._dirty.mark(path)
         self._dirty.wake()
 
-    async def _absorb_slices(self, paths: list[RelPath], gone: Container[RelPath] = ()) -> None:
+    async def _absorb_slices(self, paths: list[RelPath], gone: Container[RelPath] = (), *, left: bool = False) -> None:
         for start in range(0, len(paths), SLICE):
-            self._intake.absorb(paths[start : start + SLICE], gone=gone)
+            part = paths[start : start + SLICE]
+            self._index.look_ahead(part)
+            # others had their turn since: what had `left` before may be back
+            self._intake.absorb(part, gone=gone, left=left and not start)
             self._absorbed()
             await asyncio.sleep(0)
 
@@ -313,7 +318,7 @@ class Watching:
         try:
             return self._root.lstat(path) is not None
         except (Denied, Special):
-            return False
+            return True
 
     async def in_order(self, paths: Iterable[RelPath]) -> None:
         """Returns when a peer's entries may land here: what landing would look at out of turn was looked at before."""

@@ -17,7 +17,7 @@ from sidecar.fs.faults import GONE, Missing, NotEmpty, Occupied, Special, Surpri
 from sidecar.fs.lease import open_for_writing
 from sidecar.fs.root import WebRoot
 from sidecar.fs.stage import Staged
-from sidecar.fs.stats import same, same_after_rename, stat_fd
+from sidecar.fs.stats import is_renamed_file, same, same_after_rename, stat_fd
 from sidecar.fs.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE
 from sidecar.fs.tree import LOOK, READ
 
@@ -78,7 +78,7 @@ def exchange(root: WebRoot, staged: Staged, path: RelPath, expected: Stat, mode:
         step.dress(fd, staged.stat.kind, mode, mtime_ns)
         step.expect(to_fd, new, path, expected)
         step.rename(from_fd, old, to_fd, new, RENAME_EXCHANGE)
-        return Exchanged(stat_fd(fd, path), taken_out(from_fd, old, staged.name))
+        return Exchanged(stat_fd(fd, path), taken_out(from_fd, old, staged.name, expected))
 
 
 def undo_exchange(root: WebRoot, staged: Staged, path: RelPath, placed: Stat) -> Stat | None:
@@ -209,8 +209,10 @@ def swap(root: WebRoot, one: RelPath, expected: Stat, other: RelPath, also: Stat
         return at_one, at_other
 
 
-def taken_out(dir_fd: int, leaf: bytes, lies_at: RelPath) -> Out:
+def taken_out(dir_fd: int, leaf: bytes, lies_at: RelPath, expected: Stat) -> Out:
     """What a rename just brought to `leaf`: never raises, because the rename is done."""
+    if expected.kind is Kind.FILE and (known := _file_taken_out(dir_fd, leaf, lies_at, expected)) is not None:
+        return known
     try:
         stat = step.look(dir_fd, leaf, lies_at)
     except OSError:
@@ -225,6 +227,20 @@ def taken_out(dir_fd: int, leaf: bytes, lies_at: RelPath) -> Out:
         return Out(lies_at, stat, None)
     try:
         return Out(lies_at, stat, open_for_writing(fd))
+    finally:
+        os.close(fd)
+
+
+def _file_taken_out(dir_fd: int, leaf: bytes, lies_at: RelPath, expected: Stat) -> Out | None:
+    """Mostly it is the file that was expected, which one open tells; None: it is another, or cannot be opened."""
+    try:
+        fd = os.open(leaf, READ, dir_fd=dir_fd)
+    except OSError:
+        return None
+    try:
+        return Out(lies_at, expected, open_for_writing(fd)) if is_renamed_file(os.fstat(fd), expected) else None
+    except OSError:
+        return None
     finally:
         os.close(fd)
 

@@ -33,7 +33,7 @@ def to_trash(root: WebRoot, path: RelPath, trash_name: RelPath, expected: Stat) 
         _make_above(root.trash, trash_name)
         with step.spot(root.trash, trash_name) as (to_fd, new):
             _keeping_errors_of(path, from_fd, old, to_fd, new)
-            return taken_out(to_fd, new, trash_name)
+            return taken_out(to_fd, new, trash_name, expected)
 
 
 def put_back(root: WebRoot, trash_name: RelPath, path: RelPath) -> Stat:

@@ -63,13 +63,31 @@ def stat_fd(fd: int, path: bytes) -> Stat:
 def stat_at(dir_fd: int, name: bytes, path: bytes) -> Stat | None:
     """The stat of `name` in an open directory; `None` when it is not there."""
     try:
-        raw = syscalls.statx(dir_fd, name)
+        raw = syscalls.statx_if_there(dir_fd, name)
+        if raw is None:
+            return None
         return stat_of(raw, path, os.readlink(name, dir_fd=dir_fd) if modes.S_ISLNK(raw.mode) else b"")
     except OSError as error:
         # EINVAL: it was a symlink a moment ago
         if error.errno in GONE or error.errno == errno.EINVAL:
             return None
         raise
+
+
+def is_untouched_file(raw: os.stat_result, expected: Stat) -> bool:
+    """Is it the file that was expected, untouched? The birth time is not asked for, as stat(2) does not know it: an
+    inode that was given anew has another ctime."""
+    return raw.st_ctime_ns == expected.ctime_ns and is_renamed_file(raw, expected)
+
+
+def is_renamed_file(raw: os.stat_result, expected: Stat) -> bool:
+    """The same for what was just renamed by us, which sets the ctime."""
+    return (raw.st_ino, raw.st_size, raw.st_mtime_ns, raw.st_mode) == (
+        expected.ino,
+        expected.size,
+        expected.mtime_ns,
+        modes.S_IFREG | expected.mode,
+    )
 
 
 def same(stat: Stat, expected: Stat) -> bool:

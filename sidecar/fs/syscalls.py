@@ -115,6 +115,16 @@ def statx(dir_fd: int, name: bytes) -> Raw:
     return _raw(_STATX.unpack_from(buffer))
 
 
+def statx_if_there(dir_fd: int, name: bytes) -> Raw | None:
+    """The same; `None` where there is nothing (ENOENT), which is told thousands of times of what was deleted."""
+    buffer = _StatxBuffer()
+    if _statx(dir_fd, name, _AT_SYMLINK_NOFOLLOW, _STATX_WANTED, buffer):
+        if ctypes.get_errno() == errno.ENOENT:
+            return None
+        raise _failed(name)
+    return _raw(_STATX.unpack_from(buffer))
+
+
 def statx_fd(fd: int) -> Raw:
     """What the open descriptor is (one opened with O_PATH too)."""
     buffer = _StatxBuffer()

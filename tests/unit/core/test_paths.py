@@ -15,13 +15,13 @@ PATH = st.lists(NAME, min_size=1, max_size=5).map(b"/".join).filter(lambda path:
 @pytest.mark.parametrize(
     ("path", "parent", "name", "ancestors", "depth"),
     [
-        (b"a", b"", b"a", [], 0),
-        (b"a/b", b"a", b"b", [b"a"], 1),
-        (b"a/b/c", b"a/b", b"c", [b"a", b"a/b"], 2),
-        (b"\xff/\n", b"\xff", b"\n", [b"\xff"], 1),
+        (b"a", b"", b"a", (), 0),
+        (b"a/b", b"a", b"b", (b"a",), 1),
+        (b"a/b/c", b"a/b", b"c", (b"a", b"a/b"), 2),
+        (b"\xff/\n", b"\xff", b"\n", (b"\xff",), 1),
     ],
 )
-def test_where_a_path_lies(path: bytes, parent: bytes, name: bytes, ancestors: list[bytes], depth: int) -> None:
+def test_where_a_path_lies(path: bytes, parent: bytes, name: bytes, ancestors: tuple[bytes, ...], depth: int) -> None:
     at = RelPath(path)
     assert (parent, name, ancestors, depth) == (paths.parent(at), paths.name(at), paths.ancestors(at), paths.depth(at))
 

@@ -407,6 +407,24 @@ async def test_of_a_swap_nothing_leaves(node: Node, author: Author) -> None:
     assert {"a", "b"} == shown(node)
 
 
+async def test_what_cannot_be_looked_at_by_now_is_not_told_to_have_gone(
+    node: Node, author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, still_gone = author.html / "page", node.watching._still_gone
+    page.write_text("1")
+    await turn(node)
+    page.unlink()
+
+    def late(looked: list[RelPath]) -> list[RelPath]:
+        os.mkfifo(page)
+        return still_gone(looked)
+
+    monkeypatch.setattr(node.watching, "_still_gone", late)
+    await turn(node)
+    row = node.index.get(RelPath(b"page"))
+    assert row is not None and row.stat is not None
+
+
 def test_one_way_is_above_and_beneath() -> None:
     related = on_one_way(RelPath(path) for path in (b"a/b", b"c"))
     assert [True, True, True, True, True] == [related(RelPath(p)) for p in (b"a", b"a/b", b"a/b/c", b"c", b"c/d/e")]

@@ -43,6 +43,16 @@ def test_an_edited_file_is_not_deleted(site: Site) -> None:
     assert "local edit" == site.read("f")
 
 
+def test_a_file_whose_times_were_set_back_is_not_deleted(site: Site) -> None:
+    path = site.write("f", "old")
+    before = here(site, path)
+    site.write("f", "new")
+    os.utime(site.html / "f", ns=(before.mtime_ns, before.mtime_ns))
+    with pytest.raises(Surprise):
+        keep.to_trash(site.root, path, RelPath(b"gone"), before)
+    assert "new" == site.read("f")
+
+
 def test_what_was_edited_just_before_the_delete_is_told_and_put_back(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
