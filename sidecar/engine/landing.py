@@ -1,20 +1,16 @@
-"""Where the batches of all links land: staged files are waited for, entries land in slices, rows are committed."""
+"""Where the batches of all links land: entries in slices, with what is intended committed before, the rows after."""
 
-import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
-from typing import Final, NamedTuple
 
 from sidecar.core import version as versions
 from sidecar.core.entry import Head
-from sidecar.core.frames import Batch, Entry, Gone, How
+from sidecar.core.frames import Entry, Gone, How
 from sidecar.core.ignore import Excluded
 from sidecar.core.intent import Intent
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import InUse, Staged, Surprise, Unreachable
-from sidecar.engine import enclosed
 from sidecar.engine.absorb import Absorber
 from sidecar.engine.directories import Directories
 from sidecar.engine.disk import RootDisk
@@ -24,29 +20,9 @@ from sidecar.engine.identity import Identity
 from sidecar.engine.joining import Joining
 from sidecar.engine.land import Lander, goes_at_once
 from sidecar.engine.nowhere import Nowhere
-from sidecar.engine.partials import Partials
 from sidecar.engine.replica import Replica
-from sidecar.errors import GeorootError, NeedsHelp, ProtocolViolation
-from sidecar.fs import stage
-from sidecar.fs.faults import Denied, Unstaged
+from sidecar.errors import GeorootError
 from sidecar.fs.root import WebRoot
-
-_BATCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_LOOK_ANYWAY: Final = 0.05
-"""Seconds after which staged files are looked for though no event named them."""
-_MISSES: Final = 8
-"""Files that are looked for in vain before the rest is taken to be on its way, as long as the rsync has not ended."""
-_ORPHANED: Final = 10.0
-"""Seconds that an rsync gets to notice that its connection is gone."""
-_OFF_LOOP: Final = 1 << 20
-"""Files from this size on are hashed in an executor (bytes)."""
-
-
-class Announced(NamedTuple):
-    """What a staged file is to be: its xxh128, and its size in bytes."""
-
-    hash: bytes
-    size: int
 
 
 class Landing:
@@ -74,7 +50,6 @@ class Landing:
         replica: Replica,
         absorber: Absorber,
         durability: Durability,
-        partials: Partials,
         *,
         excluded: Excluded,
         links_outside: bool,
@@ -96,11 +71,9 @@ class Landing:
         self._replica = replica
         self._absorber = absorber
         self._durability = durability
-        self.partials = partials
         self._excluded = excluded
         self._links_outside = links_outside
         self.joining = joining
-        self._awaited: dict[RelPath, asyncio.Event] = {}
         self._held = held
         self._rejects = rejects
         self._last = last
@@ -116,10 +89,6 @@ class Landing:
         self.trouble = trouble
         self.problem = ""
         """why the last that came could not be stored; "": it was"""
-
-    def owns(self, batch: str) -> bool:
-        """Is this a name that the gate makes a directory of?"""
-        return _BATCH.fullmatch(batch) is not None
 
     def lander(self, region: str, unmade: set[RelPath] | None = None) -> Lander:
         """What lands the entries of one batch of `region`; `unmade`: what the batches of one connection share."""
@@ -145,94 +114,6 @@ class Landing:
     async def durable(self) -> None:
         """Returns when everything landed so far survives a power loss."""
         await self._durability.reached()
-
-    def forget(self, region: str, batch: str, *, again: bool = True) -> None:
-        """The batch is over and its rsync has ended: what is left of it in the inbox goes, at the next start if the
-        disk does not let it go now. `again`: its file may come again, a large one goes on then."""
-        with suppress(NeedsHelp):
-            self.partials.left(region, batch, again=again)
-            stage.drop(self._root.inbox, _directory(region, batch))
-
-    def abandon(self, region: str, batches: Iterable[str]) -> None:
-        """The link was cut: what these batches staged goes, when their rsyncs have noticed it too."""
-        for batch in batches:
-            asyncio.get_running_loop().call_later(_ORPHANED, self.forget, region, batch)
-
-    # -- staged files
-
-    def enclosed(self, batch: Batch) -> tuple[dict[bytes, Staged], bool]:
-        """The files that a batch encloses, as `enclosed.staged`."""
-        return enclosed.staged(self._root, batch.entries)
-
-    def drop(self, left: Mapping[bytes, Staged]) -> None:
-        """Those that were not placed go."""
-        enclosed.drop(self._root, left)
-
-    async def staged(self, region: str, batch: Batch, ended: asyncio.Future[int]) -> dict[bytes, Staged]:
-        """The files of a batch by name, each with the hash that was announced; what is torn or missing when the rsync
-        of the sender has ended is left out."""
-        named = ((entry.name or entry.path, _announced(entry)) for entry in batch.entries)
-        waiting = {name: announced for name, announced in named if announced is not None}
-        if not waiting:
-            return {}
-        directory = _directory(region, batch.id)
-        if directory in self._awaited:
-            raise ProtocolViolation(f"{region} named a batch that is under way: {batch.id!r}")
-        event = self._awaited[directory] = asyncio.Event()
-        ended.add_done_callback(lambda _: event.set())
-        try:
-            return await self._gather(directory, waiting, event, ended)
-        finally:
-            del self._awaited[directory]
-
-    async def _gather(
-        self, directory: RelPath, waiting: dict[bytes, Announced], event: asyncio.Event, ended: asyncio.Future[int]
-    ) -> dict[bytes, Staged]:
-        there: dict[bytes, Staged] = {}
-        while True:
-            event.clear()
-            last = ended.done()
-            await self._look(directory, waiting, there, len(waiting) if last else _MISSES)
-            if last or not waiting:
-                return there
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_ANYWAY):
-                    await event.wait()
-
-    def arrived(self, names: list[RelPath]) -> None:
-        """Files appeared in the inbox under these names."""
-        for directory in {RelPath(b"/".join(name.split(b"/", 2)[:2])) for name in names}:
-            event = self._awaited.get(directory)
-            if event is not None:
-                event.set()
-
-    async def _look(
-        self, directory: RelPath, waiting: dict[bytes, Announced], there: dict[bytes, Staged], most: int
-    ) -> None:
-        # rsync sends in the order of the names: what comes next is what was asked for next
-        misses = 0
-        for name, announced in list(waiting.items()):
-            found = await self._file(directory, name, announced.size)
-            if found is None or found.hash != announced.hash:
-                misses += 1
-                if misses > most:
-                    return
-                continue
-            there[name] = found
-            del waiting[name]
-
-    async def _file(self, directory: RelPath, name: bytes, size: int) -> Staged | None:
-        path = RelPath(directory + b"/" + name)
-        try:
-            if size >= _OFF_LOOP:
-                made = await asyncio.to_thread(stage.stage_file, self._root, path)
-            else:
-                made = stage.stage_file(self._root, path)
-        except (Unstaged, Denied):
-            return None
-        return Staged(directory.decode(), name, made.hash, made.stat.ino)
-
-    # -- rows
 
     @asynccontextmanager
     async def copied(self, part: tuple[Entry, ...], leaving: Mapping[RelPath, Entry]) -> AsyncIterator[None]:
@@ -347,15 +228,3 @@ class Landing:
         if staged is None:
             return Intent(entry.path, merged)
         return Intent(entry.path, merged, staged.ino, f"{staged.batch}/".encode() + staged.name)
-
-
-def _directory(region: str, batch: str) -> RelPath:
-    return RelPath(f"{region}/{batch}".encode())
-
-
-def _announced(entry: Entry) -> Announced | None:
-    best = versions.winner(entry.version)
-    if entry.how is How.LOSER:
-        loser = next((head for head in entry.version.heads if head.hash == entry.hash), best)
-        return Announced(entry.hash, loser.size if loser is not None else 0)
-    return Announced(best.hash, best.size) if entry.how is How.STAGED and best is not None else None

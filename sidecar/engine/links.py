@@ -58,6 +58,7 @@ class Links:
             self._node.me,
             region,
             channel,
+            self._node.inbox,
             self._node.landing,
             self._node.metrics,
             met=lambda inbound: self._met(link, inbound),

@@ -25,6 +25,7 @@ from sidecar.engine.forgotten import Forgotten
 from sidecar.engine.holds import Holds
 from sidecar.engine.housekeeping import YOUNG_US, Housekeeping
 from sidecar.engine.identity import Identity, contact_lag_us
+from sidecar.engine.inbox import Inbox
 from sidecar.engine.intake import Intake
 from sidecar.engine.joining import Joining
 from sidecar.engine.landing import Landing
@@ -119,6 +120,7 @@ class Node:
         self.me.joins = options.found_join
         self.finding = Finding(options.region, [peer.region for peer in options.peers], options.found_join)
         self.partials = Partials(root, index, options.inbox)
+        self.inbox = Inbox(root, self.partials)
         self.landing = Landing(
             self.me,
             root,
@@ -126,7 +128,6 @@ class Node:
             self.replica,
             self.absorber,
             self.durability,
-            self.partials,
             excluded=self.excluded,
             links_outside=options.links_outside,
             joining=self.joining,
@@ -152,7 +153,7 @@ class Node:
             metrics,
             excluded=self.excluded,
             scan_soon=self.scan_soon,
-            arrived=self.landing.arrived,
+            arrived=self.inbox.arrived,
         )
         self.unlisted = Unlisted(root, self.excluded, self.scan_soon)
         self.intake = Intake(

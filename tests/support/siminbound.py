@@ -1,4 +1,4 @@
-"""The receiving side of a simulated link: the decisions of `engine.inbound` and `engine.landing`, a slice at a time."""
+"""The receiving side of a simulated link: decisions of `engine.receiving` and `engine.landing`, a slice at a time."""
 
 import dataclasses
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class _Landing:
 
 
 class Receiver:
-    """`engine.inbound.Inbound` without its loops."""
+    """`engine.inbound` and `engine.receiving` without their loops."""
 
     def __init__(
         self, node: SimNode, peer: Hello, seconds: Callable[[], float], other_way: Callable[[], Way | None]

@@ -1,4 +1,4 @@
-"""One simulated link: the decisions of `engine.sending` and `engine.inbound`, a step at a time, over a channel that
+"""One simulated link: the decisions of `engine.sending` and `engine.receiving`, a step at a time, over a channel that
 delays, reorders and doubles frames, and an rsync that tears what it carries.
 """
 

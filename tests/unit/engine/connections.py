@@ -56,6 +56,7 @@ def receiver(node: Node, channel: Any) -> Inbound:
         node.me,
         "ams",
         channel,
+        node.inbox,
         node.landing,
         node.metrics,
         met=lambda _: None,

@@ -231,7 +231,7 @@ def test_a_link_that_is_cut_while_they_land_leaves_nothing(start: Starter, monke
         assert [True] == [bool(left(node))]
         raise Retryable("cut")
 
-    monkeypatch.setattr("sidecar.engine.inbound.Inbound._land", cut)
+    monkeypatch.setattr("sidecar.engine.receiving.Receiving._land", cut)
     _, error = heard(node, Batch(Lane.SMALL, 1, "", 0, (entry(PAGE, b"a page"),)))
     assert isinstance(error, Retryable)
     assert [] == left(node)

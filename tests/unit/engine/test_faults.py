@@ -375,9 +375,9 @@ def test_what_a_batch_leaves_may_stay_until_the_disk_lets_it_go(
 
     with monkeypatch.context() as broken:
         broken.setattr("os.rmdir", refused)
-        node.landing.forget("ams", "ams.1")
+        node.inbox.forget("ams", "ams.1")
     assert left.exists()
-    node.landing.forget("ams", "ams.1")
+    node.inbox.forget("ams", "ams.1")
     assert not left.exists()
 
 

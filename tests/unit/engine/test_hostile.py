@@ -17,8 +17,9 @@ from sidecar.core.entry import Dot, Head, Kind, Version
 from sidecar.core.frames import MAX_ENCLOSED, PROTOCOL, Batch, Entry, Frame, Hello, How, Lane, Ping, Sent, Settle
 from sidecar.core.lanes import WINDOW
 from sidecar.core.paths import RelPath
-from sidecar.engine.inbound import MAX_STAGING, MAX_UNANSWERED, Inbound
+from sidecar.engine.inbound import Inbound
 from sidecar.engine.node import Node
+from sidecar.engine.receiving import MAX_STAGING, MAX_UNANSWERED
 from sidecar.errors import ProtocolViolation, Retryable
 from sidecar.fs.root import WebRoot
 from sidecar.index.store import Index
@@ -182,20 +183,20 @@ def test_a_number_too_far_ahead_cuts_the_link(start: Starter) -> None:
 def test_ends_that_are_told_again_and_again_are_forgotten(start: Starter) -> None:
     told = [Sent(lane, number, 0) for lane in Lane for number in range(1, WINDOW + 1)]
     link, _ = heard(start(), *told * 3)
-    assert 3 * WINDOW == len(link._sent)
+    assert 3 * WINDOW == len(link._receiving._ended)
     worked = [batch(number) for number in range(1, 500)]
     said: tuple[Frame, ...] = (HELLO, *worked, *(Sent(Lane.SMALL, number, 0) for number in range(1, 500)))
     link = inbound(start(), [frames.encode(frame) for frame in said])
-    settled_by(link, lambda: not link._sent)
+    settled_by(link, lambda: not link._receiving._ended)
     ended(link)
-    assert {} == link._sent
-    assert {} == link._unanswered
+    assert {} == link._receiving._ended
+    assert {} == link._receiving._unanswered
 
 
 def test_a_batch_whose_rsync_ends_after_its_answer_leaves_nothing(start: Starter) -> None:
     node = start()
     link = inbound(node, [frames.encode(HELLO), frames.encode(batch(1, "ams-0.x", count=1))])
-    said = settled_by(link, lambda: not link._sent)
+    said = settled_by(link, lambda: not link._receiving._ended)
 
     def answered(frame: bytes) -> None:
         if isinstance(frames.decode(frame), Settle):
@@ -203,7 +204,7 @@ def test_a_batch_whose_rsync_ends_after_its_answer_leaves_nothing(start: Starter
 
     said.write = answered  # type: ignore[method-assign]
     ended(link)
-    assert (set(), {}) == (link._staging, link._sent)
+    assert (set(), {}) == (link._receiving._staging, link._receiving._ended)
 
 
 @pytest.mark.parametrize("other", Lane)
@@ -280,8 +281,8 @@ def test_whatever_is_said_ends_in_a_cut_link_and_in_nothing_else(said: list[Any]
                 link = inbound(node, [frames.encode(HELLO), *(msgspec.msgpack.encode(frame) for frame in said)])
                 error = ended(link)
                 assert isinstance(error, ProtocolViolation | Retryable), repr(error)
-                assert len(link._sent) <= len(Lane) * (WINDOW + len(said))
-                assert all(len(order.waiting) < WINDOW for order in link._orders.values())
+                assert len(link._receiving._ended) <= len(Lane) * (WINDOW + len(said))
+                assert all(len(order.waiting) < WINDOW for order in link._receiving._orders.values())
             finally:
                 node.watcher.close()
                 index.close()
@@ -289,13 +290,13 @@ def test_whatever_is_said_ends_in_a_cut_link_and_in_nothing_else(said: list[Any]
 
 
 def test_batches_without_entries_count_as_well(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sidecar.engine.inbound.MAX_UNANSWERED", 100)
+    monkeypatch.setattr("sidecar.engine.receiving.MAX_UNANSWERED", 100)
     _, error = heard(start(), batch(1, "ams-0.x", count=1, how=How.STAGED), *(batch(n) for n in range(2, 102)))
     assert isinstance(error, ProtocolViolation)
 
 
 def test_bytes_of_what_is_not_answered_count_as_well(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sidecar.engine.inbound.MAX_UNANSWERED_BYTES", 200_000)
+    monkeypatch.setattr("sidecar.engine.receiving.MAX_UNANSWERED_BYTES", 200_000)
     long = Entry(RelPath(b"p"), Version(tuple((run, 1) for run in range(10_000)), ()))
     waits = batch(1, "ams-0.x", count=1, how=How.STAGED)
     large = [Batch(Lane.SMALL, number, "", 0, (long,)) for number in range(2, 7)]

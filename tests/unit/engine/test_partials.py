@@ -38,7 +38,7 @@ def cut_off(node: Node, batch: str) -> str:
     """A transfer that began, and was cut."""
     name = asked(node, batch)
     deliver(node, batch)
-    node.landing.forget("ams", batch)
+    node.inbox.forget("ams", batch)
     return name
 
 
@@ -59,7 +59,7 @@ def test_what_the_batch_before_has_not_given_up_yet_is_taken_from_it(start: Star
     asked(node, "a.1")
     deliver(node, "a.1")
     assert partial.name_of(PATH) == asked(node, "a.2")
-    node.landing.forget("ams", "a.1")
+    node.inbox.forget("ams", "a.1")
     assert 2 * partial.LEAST == there(node), "it is another's by now"
 
 
@@ -97,7 +97,7 @@ def test_two_nodes_of_a_region_do_not_write_to_the_same(start: Starter) -> None:
     cut_off(node, "a.1")
     assert partial.name_of(PATH) == asked(node, "a.2")
     assert "" == asked(node, "b.1")
-    node.landing.forget("ams", "b.1")
+    node.inbox.forget("ams", "b.1")
     assert 2 * partial.LEAST == there(node)
     assert partial.name_of(PATH) == asked(node, "a.3")
 
@@ -130,7 +130,7 @@ def test_what_arrived_whole_and_did_not_land_is_kept_if_it_is_to_come_again(star
     node = start()
     asked(node, "a.1")
     deliver(node, "a.1", SIZE, "video")
-    node.landing.forget("ams", "a.1", again=again)
+    node.inbox.forget("ams", "a.1", again=again)
     assert (SIZE if again else 0) == there(node)
     assert again == bool(list(partial.kept(node.root)))
 
@@ -138,7 +138,7 @@ def test_what_arrived_whole_and_did_not_land_is_kept_if_it_is_to_come_again(star
 def test_nothing_is_left_of_one_that_landed(start: Starter) -> None:
     node = start()
     asked(node, "a.1")
-    node.landing.forget("ams", "a.1")
+    node.inbox.forget("ams", "a.1")
     assert [] == list(partial.kept(node.root))
 
 
@@ -169,7 +169,7 @@ def test_all_but_the_newest_of_a_region_go(start: Starter, monkeypatch: pytest.M
         path = RelPath(b"video%d" % number)
         asked(node, f"a.{number}", path)
         deliver(node, f"a.{number}", name=f"video{number}")
-        node.landing.forget("ams", f"a.{number}")
+        node.inbox.forget("ams", f"a.{number}")
         kept = Path(node.options.state) / "partial/ams" / partial.name_of(path)
         os.utime(kept / f"video{number}", (2e9 + number, 2e9 + number))
     node.partials.expire()
@@ -182,7 +182,7 @@ def test_where_the_disk_is_full_what_nobody_goes_on_with_goes_at_once(start: Sta
     asked(node, "a.2")
     node.partials.make_room()
     assert there(node), "an rsync writes to it"
-    node.landing.forget("ams", "a.2")
+    node.inbox.forget("ams", "a.2")
     assert there(node)
     node.partials.make_room()
     assert not there(node)

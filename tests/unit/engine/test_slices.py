@@ -15,8 +15,9 @@ import xxhash
 from sidecar.core import found
 from sidecar.core import version as versions
 from sidecar.core.entry import Dot, Head, Kind, Stat, Version
-from sidecar.core.frames import Batch, Entry, How, Lane, Outcome
+from sidecar.core.frames import Entry, How, Outcome
 from sidecar.core.paths import ROOT, RelPath
+from sidecar.engine import enclosed
 from sidecar.engine.comparing import LOOKED_UP, Way, sums_for
 from sidecar.engine.node import Node
 from sidecar.engine.orders import Pending
@@ -184,7 +185,7 @@ def test_what_lands_is_looked_at_once_before(start: Starter, monkeypatch: pytest
     head = Head(Dot(5, 4242), Kind.FILE, 3, 7, 0o644, xxhash.xxh3_128_digest(b"new"))
     new = Entry(RelPath(b"new"), Version(((4242, 5),), (head,)), How.STAGED, content=b"new")
     entries = (new, Entry(PAGE, versions.write(node.replica.row(PAGE).version, dead)))
-    staged, _ = node.landing.enclosed(Batch(Lane.SMALL, 1, "", 0, entries))
+    staged, _ = enclosed.staged(node.root, entries)
     look = node.disk.look
 
     def looked(path: RelPath) -> Stat | None:
@@ -211,7 +212,7 @@ def test_a_write_that_comes_between_the_look_and_the_landing_of_a_file_is_kept(s
     at = node.me.now_us() + 60_000_000
     head = Head(Dot(at, 4242), Kind.FILE, 3, 7, 0o644, xxhash.xxh3_128_digest(b"new"))
     entry = Entry(PAGE, versions.write(before, head), How.STAGED, content=b"new")
-    staged, _ = node.landing.enclosed(Batch(Lane.SMALL, 1, "", 0, (entry,)))
+    staged, _ = enclosed.staged(node.root, (entry,))
     lander = node.landing.lander("ams")
     with node.landing.slice("ams", (entry,), staged, {}) as lander.looked:
         page.write_bytes(local)

@@ -34,7 +34,7 @@ def test_what_an_rsync_that_failed_has_brought_is_not_sent_again(start: Starter,
     async def staged() -> set[bytes]:
         ended = asyncio.get_running_loop().create_future()
         ended.set_result(12)
-        return set(await node.landing.staged("ams", batch, ended))
+        return set(await node.inbox.staged("ams", batch, ended))
 
     assert set(arrived) == asyncio.run(staged())
 
@@ -48,9 +48,9 @@ def test_a_link_that_is_cut_just_when_files_arrive_waits_for_no_more(start: Star
 
     async def cut() -> None:
         ended = asyncio.get_running_loop().create_future()
-        waiting = asyncio.create_task(node.landing.staged("ams", batch, ended))
+        waiting = asyncio.create_task(node.inbox.staged("ams", batch, ended))
         await asyncio.sleep(0.01)
-        node.landing.arrived([RelPath(b"ams/ams.1/p0")])
+        node.inbox.arrived([RelPath(b"ams/ams.1/p0")])
         for _ in range(steps):
             await asyncio.sleep(0)
         waiting.cancel()

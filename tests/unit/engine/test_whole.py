@@ -70,7 +70,7 @@ def change_of_kind(node: Node) -> tuple[Entry, ...]:
 
 
 def land(node: Node, entries: tuple[Entry, ...], size: int = 4) -> dict[RelPath, Outcome]:
-    """As `engine.inbound` lands a batch: the outcomes by path."""
+    """As `engine.receiving` lands a batch: the outcomes by path."""
     together = replaced.replaced(entries)
     dead = {one.path: one for one in entries if one.version.heads[0].kind is Kind.TOMBSTONE}
     leaving = replaced.moving(dead, entries, together)
