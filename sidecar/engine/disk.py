@@ -1,6 +1,5 @@
-"""The web root as the engine's port: `core.ports.Disk` over `sidecar.fs`; trash and conflicts listed in the index."""
+"""The web root as the engine's port: `core.ports.Disk` over `sidecar.fs`; what leaves it is kept by `keeping`."""
 
-import functools
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -16,7 +15,6 @@ from sidecar.core.ports import (
     CopyOf,
     InUse,
     Itself,
-    Keep,
     Missing,
     Moved,
     Out,
@@ -27,29 +25,26 @@ from sidecar.core.ports import (
 )
 from sidecar.engine.cameout import CameOut, expect_closed
 from sidecar.engine.copies import Copies
+from sidecar.engine.keeping import UNKEPT, Keeping
 from sidecar.engine.translated import translated
-from sidecar.errors import GeorootError
-from sidecar.fs import apply, faults, keep, stage
+from sidecar.fs import apply, faults, stage
 from sidecar.fs.root import WebRoot
 from sidecar.fs.walk import walk
 from sidecar.index.store import Index
 
 log = structlog.get_logger(__name__)
 
-UNKEPT: Final = (faults.NoSpace, faults.ReadOnly, faults.Denied)
-"""What came out of the root could not be kept: it goes back, for nothing may leave that is not kept."""
 REMEMBERED: Final = 1000
 """How many hashes made ahead, and paths that somebody has open, are remembered."""
 
 
 class RootDisk:
-    """The web root, its trash and its conflicts.
+    """The web root.
 
     Args:
         excluded: tells for (path, is a directory) whether it is never replicated.
         open_wait: seconds for which a file that a local writer has open is waited for.
         touched: told of every path that was changed here, to be made durable.
-        source: the region on whose behalf the root is being changed, "" for none: noted in the trash.
     """
 
     def __init__(
@@ -63,16 +58,13 @@ class RootDisk:
         touched: Callable[[RelPath], None],
     ) -> None:
         self._root = root
-        self._index = index
         self._excluded = excluded
         self._open_wait = open_wait
-        self._now_us = now_us
         self._touched = touched
         self._hashed: dict[RelPath, tuple[Stat, bytes]] = {}
         self._open_since: dict[RelPath, float] = {}
-        self._trashed = 0
         self.copies = Copies(root, index)
-        self.source = ""
+        self.keeping = Keeping(root, index, now_us)
 
     # -- looking
 
@@ -155,11 +147,11 @@ class RootDisk:
 
     def have(self, digest: bytes) -> bool:
         """Are these bytes kept anywhere?"""
-        return self.kept(digest) or self._index.trash_with(digest) is not None
+        return self.keeping.have(digest)
 
     def kept(self, digest: bytes) -> bool:
         """Are they among the conflicts?"""
-        return self._index.has_conflict(digest)
+        return self.keeping.in_conflicts(digest)
 
     # -- changing
 
@@ -194,7 +186,7 @@ class RootDisk:
             return apply.move(self._root, source.path, path, source.stat)
         placed, other = apply.swap(self._root, path, out.stat, source.path, source.stat)
         try:
-            self._discard(source.path, other, path, out)
+            self.keeping.discard(source.path, other, path, out)
         except UNKEPT:
             back = self._root.lstat(source.path)
             if back is not None and back.ino == other.ino:
@@ -238,9 +230,11 @@ class RootDisk:
             self._root.let_go()
         try:
             if beneath:
-                self._keep_tree(CameOut(self._root, staged.name, path, beneath, self._excluded), out)
+                for each in (*beneath, path):
+                    self._touched(each)
+                self.keeping.keep_tree(CameOut(self._root, staged.name, path, beneath, self._excluded), out)
             else:
-                self._keep_staged(path, staged.name, out)
+                self.keeping.keep_came_out(path, staged.name, out)
         except (Surprise, InUse, faults.Raced, *UNKEPT):
             apply.undo_exchange(self._root, staged, path, done.placed)
             raise
@@ -274,87 +268,21 @@ class RootDisk:
             if out.stat.kind is Kind.DIR:
                 apply.remove_dir(self._root, path)
                 self._root.let_go()
-                # nothing of it is kept but what it was: a restore makes it anew
-                self._list_trash(self.trash_name(), path, out)
+                self.keeping.note_directory(path, out)
                 return
-            self._discard(path, out.stat, path, out)
+            self.keeping.discard(path, out.stat, path, out)
 
     # -- keeping
-
-    def _discard(self, at: RelPath, stat: Stat, path: RelPath, out: Out) -> None:
-        """What lies `at` with this stat leaves the root and is kept as what `path` was."""
-        name = self.trash_name()
-        gone = keep.to_trash(self._root, at, name, stat)
-        if not gone.was(stat):
-            keep.put_back(self._root, name, at)
-            if gone.still_open:
-                raise InUse(path)
-            raise Surprise
-        if out.keep is Keep.CONFLICT and stat.kind is Kind.FILE:
-            try:
-                keep.to_conflicts(self._root, self._root.trash, name, out.hash)
-            except UNKEPT:
-                keep.put_back(self._root, name, at)
-                raise
-            self._index.add_conflict(path, out.hash, self._now_us())
-        else:
-            self._list_trash(name, path, out)
-
-    def _keep_tree(self, tree: CameOut, out: Out) -> None:
-        names = tree.to_trash(self.trash_name)
-        for path, left in (*tree.beneath.items(), (tree.path, out)):
-            self._touched(path)
-            # of a directory in it nothing is kept but what it was: a restore makes it anew
-            self._list_trash(names.get(path) or self.trash_name(), path, left)
-
-    def _keep_staged(self, path: RelPath, inbox_name: RelPath, out: Out) -> None:
-        if out.stat.kind is Kind.FILE and out.keep is Keep.CONFLICT:
-            keep.to_conflicts(self._root, self._root.inbox, inbox_name, out.hash)
-            self._index.add_conflict(path, out.hash, self._now_us())
-            return
-        name = self.trash_name()
-        keep.out_to_trash(self._root, inbox_name, name)
-        self._list_trash(name, path, out)
 
     def keep_staged(self, path: RelPath, staged: Staged) -> None:
         """From the inbox to the conflicts."""
         with translated(self._root, path):
-            name = RelPath(staged.batch.encode() + b"/" + staged.name)
-            try:
-                keep.to_conflicts(self._root, self._root.inbox, name, staged.hash)
-            except faults.Missing as error:
-                raise Missing from error
-            self._index.add_conflict(path, staged.hash, self._now_us())
+            self.keeping.keep_staged(path, staged)
 
     def keep_also(self, path: RelPath, digest: bytes) -> None:
         """Conflicts are kept by hash, and listed by path."""
-        if self.kept(digest):
-            self._index.add_conflict(path, digest, self._now_us())
+        self.keeping.keep_also(path, digest)
 
     def release(self, path: RelPath, digests: tuple[bytes, ...]) -> None:
-        """From the conflicts to the trash, unless another path needs them: listed now, moved when that is committed."""
-        for digest in digests:
-            if not self._index.drop_conflict(path, digest):
-                continue  # another path's conflict needs the same bytes
-            stat = self._root.conflicts.lstat(keep.conflict_name(digest))
-            if stat is not None:
-                name = self.trash_name()
-                self._list_trash(name, path, Out(stat, digest, Keep.CONFLICT))
-                self._index.after_commit(functools.partial(self._release, name, digest))
-
-    def _release(self, name: RelPath, digest: bytes) -> None:
-        if self._index.has_conflict(digest):
-            self._index.drop_trash(name)  # listed for another path since
-            return
-        try:
-            keep.conflict_to_trash(self._root, digest, name)
-        except GeorootError as error:
-            log.warning("bytes of a conflict stay where they are until the next start", name=name, why=str(error))
-
-    def trash_name(self) -> RelPath:
-        """A fresh name in the trash: the hour, then the moment."""
-        self._trashed += 1
-        return RelPath(b"%x/%x" % (self._now_us() // 3_600_000_000, self._now_us() * 1000 + self._trashed % 1000))
-
-    def _list_trash(self, name: RelPath, path: RelPath, out: Out) -> None:
-        self._index.add_trash(name, path, out.stat, out.hash, out.keep, self.source, self._now_us())
+        """From the conflicts to the trash, unless another path needs them."""
+        self.keeping.release(path, digests)

@@ -107,7 +107,7 @@ class Node:
             released=self._released,
         )
         self.absorber = Absorber(self.replica, self.holds.withheld, self.excluded)
-        self._recovery = Recovery(self.replica, root, index, self.disk.trash_name, now_us)
+        self._recovery = Recovery(self.replica, root, index, self.disk.keeping.trash_name, now_us)
         self.unapplied = Unapplied()
         self.joining = Joining(
             index,
@@ -370,7 +370,7 @@ class Node:
 
     def _attribute(self, region: str) -> None:
         self.listeners.source = region
-        self.disk.source = region
+        self.disk.keeping.source = region
 
     def _link_at(self, path: RelPath) -> bytes | None:
         row = self.index.get(path)

@@ -260,7 +260,7 @@ def _digest(leaf: bytes) -> bytes:
 
 
 def _when(leaf: bytes) -> int:
-    """When it left, in µs: `RootDisk.trash_name` gave it the name."""
+    """When it left, in µs: `Keeping.trash_name` gave it the name."""
     try:
         return int(leaf, 16) // 1000
     except ValueError:

@@ -77,7 +77,7 @@ def test_a_kill_in_the_middle_leaves_either_version_and_lists_all_the_rest(
     where: Any = {
         "stage_copy": "sidecar.engine.disk.stage.stage_copy",
         "exchange": "sidecar.engine.disk.apply.exchange",
-        "out_to_trash": "sidecar.engine.disk.keep.out_to_trash",
+        "out_to_trash": "sidecar.engine.keeping.keep.out_to_trash",
     }
     with monkeypatch.context() as patched:
         if step in where:
@@ -145,7 +145,7 @@ def test_what_cannot_be_kept_goes_back(start: Starter, monkeypatch: pytest.Monke
         raise faults.NoSpace(b"page")
 
     for name in ("to_trash", "out_to_trash", "to_conflicts") if kept is Keep.REPLACED else ("to_conflicts",):
-        monkeypatch.setattr(f"sidecar.engine.disk.keep.{name}", full)
+        monkeypatch.setattr(f"sidecar.engine.keeping.keep.{name}", full)
     with pytest.raises(DiskFull):
         node.disk.put(PAGE, head, source, Out(row.stat, row.hash, kept))
     assert b"second" == node.root.read(PAGE)
