@@ -76,8 +76,10 @@ def staged(root: WebRoot, entries: Iterable[Entry]) -> tuple[dict[bytes, Staged]
     return there, False
 
 
-def drop(root: WebRoot, left: Mapping[bytes, Staged]) -> None:
-    """What was not placed goes."""
-    for file in left.values():
-        with suppress(GeorootError):
-            stage.drop(root.inbox, join(RelPath(ENCLOSED), file.name))
+def drop(root: WebRoot, staged: Mapping[bytes, Staged]) -> None:
+    """Those that were not placed go, whatever was answered: of bytes that lie there already, or are kept, none are."""
+    with suppress(GeorootError), root.inbox.holding():
+        left = {name for name, _ in root.inbox.kinds(RelPath(ENCLOSED))}
+        for file in staged.values():
+            if file.name in left:
+                stage.drop(root.inbox, join(RelPath(ENCLOSED), file.name))

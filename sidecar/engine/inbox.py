@@ -70,7 +70,7 @@ class Inbox:
 
     @contextmanager
     def enclosed(self, batch: Batch) -> Iterator[tuple[dict[bytes, Staged], bool]]:
-        """The files that a batch encloses, as `enclosed.staged`; those that are still named at the end go."""
+        """The files that a batch encloses, as `enclosed.staged`; those that were not placed by the end go."""
         staged, full = enclosed.staged(self._root, batch.entries)
         try:
             yield staged, full

@@ -156,11 +156,7 @@ class Receiving:
 
     async def _land_enclosed(self, batch: Batch) -> tuple[list[Answer], bool]:
         with self._inbox.enclosed(batch) as (staged, full):
-            answers = await self._land(batch, staged, full)
-            for answer in answers:
-                if answer.outcome is Outcome.APPLIED:
-                    staged.pop(batch.entries[answer.index].path, None)
-        return answers, full
+            return await self._land(batch, staged, full), full
 
     async def _land(self, batch: Batch, staged: dict[bytes, Staged], full: bool) -> list[Answer]:
         if self._landing.joining.waits:

@@ -190,6 +190,23 @@ def test_what_is_known_already_or_comes_twice_leaves_nothing(start: Starter) -> 
     assert [] == left(node)
 
 
+def test_an_edit_that_was_undone_is_applied_without_its_bytes_and_leaves_nothing(start: Starter) -> None:
+    node = start()
+    Path(node.root.path, "page").write_text("a page")
+    node.intake.absorb([PAGE])
+    settle = answers(node, entry(PAGE, b"a page", at=node.me.now_us() + 1_000_000))
+    assert ([Outcome.APPLIED], []) == (outcomes(settle, 1), left(node))
+
+
+def test_the_loser_of_a_conflict_that_is_kept_already_leaves_nothing(start: Starter) -> None:
+    node = start()
+    for path in (PAGE, OTHER):
+        Path(node.root.path, path.decode()).write_text("later")
+    node.intake.absorb([PAGE, OTHER])
+    settle = answers(node, entry(PAGE, b"lost"), entry(OTHER, b"lost"))
+    assert ([Outcome.APPLIED] * 2, []) == (outcomes(settle, 2), left(node))
+
+
 @pytest.mark.parametrize("error", [faults.NoSpace(b"page"), faults.ReadOnly(b"page")])
 def test_what_the_volume_has_no_room_for_is_asked_for_later(
     start: Starter, monkeypatch: pytest.MonkeyPatch, error: Exception
