@@ -151,9 +151,10 @@ def doubted(row: Row, newest_ns: int) -> bool:
     return stat is not None and stat.kind is Kind.FILE and stat.ctime_ns >= newest_ns - DOUBT_NS
 
 
-def torn(row: Row, stat: Stat | None) -> bool:
+def torn(row: Row, stat: Stat | None, now_ns: int) -> bool:
     """Has a file lost what was written to it? It is that of its row, has another size, and nobody has written since:
-    that would have given it a later ctime, which nobody can set. Of what a kill interrupted the mtime alone is known.
+    that would have given it a later ctime, which nobody can set but by the clock (`now_ns`, since 1970). Of what a kill
+    interrupted the mtime alone is known.
     """
     own = row.stat
     if own is None or stat is None or not stat.kind is own.kind is Kind.FILE:
@@ -163,7 +164,8 @@ def torn(row: Row, stat: Stat | None) -> bool:
     if not own.ctime_ns:
         return stat.mtime_ns == own.mtime_ns
     at_once = marked(row.flags, Flag.RACY)  # what was written right after may have the same
-    return stat.ctime_ns < own.ctime_ns + (not at_once)
+    set_back = own.ctime_ns > now_ns  # what was written since may have an earlier one
+    return not set_back and stat.ctime_ns < own.ctime_ns + (not at_once)
 
 
 def _shows(row: Row, head: Head) -> bool:

@@ -131,9 +131,10 @@ class Finds:
 
     def _is_torn(self) -> bool:
         """Has any of the files of the last rows lost its content? The boot is the same: the volume alone went away."""
+        now_ns = self._me.now_us() * 1000
         for row in self._index.since(self._index.max_seq() - UNSYNCED, UNSYNCED):
             with suppress(Unreachable):
-                if found.torn(row, self._disk.look(row.path)):
+                if found.torn(row, self._disk.look(row.path), now_ns):
                     return True
         return False
 

@@ -48,10 +48,14 @@ def tell_landing(lock: int, landing: int) -> None:
     """This landing begins: noted as the mtime, in seconds, of the file that `lock` opened.
 
     A file system keeps its names and times in the order in which they were changed: as much as it has of the renames
-    that follow, it has of this, whatever becomes of the log. One that takes no write takes no rename either.
+    that follow, it has of this, whatever becomes of the log. One that takes no write takes no rename either. Where the
+    file is another user's, as after a change of UID, its time says nothing from now on.
     """
-    with contextlib.suppress(OSError):
+    try:
         os.utime(lock, ns=(0, _noted(landing) * 1_000_000_000))
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.utime(lock)  # its writers may set it to now
 
 
 def agrees(lock: int, *landings: int) -> bool:

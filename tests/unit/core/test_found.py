@@ -226,26 +226,34 @@ def test_what_was_changed_within_ten_minutes_of_the_last_change_is_doubted(ctime
 def test_a_file_that_lost_its_bytes_is_told_by_its_ctime(why: str, expected: bool, lies: dict[str, int]) -> None:
     held = row("p", version(file(10)))
     assert held.stat is not None
-    assert expected is found.torn(held, msgspec.structs.replace(held.stat, **lies)), why
+    assert expected is found.torn(held, msgspec.structs.replace(held.stat, **lies), NOW * 1000), why
 
 
 def test_of_what_was_written_at_once_the_ctime_proves_nothing() -> None:
     held = row("p", version(file(10)), flags=Flag.RACY)
     assert held.stat is not None
-    assert not found.torn(held, msgspec.structs.replace(held.stat, size=0))
-    assert found.torn(held, msgspec.structs.replace(held.stat, size=0, ctime_ns=6))
+    assert not found.torn(held, msgspec.structs.replace(held.stat, size=0), NOW * 1000)
+    assert found.torn(held, msgspec.structs.replace(held.stat, size=0, ctime_ns=6), NOW * 1000)
+
+
+def test_where_the_clock_was_set_back_the_ctime_proves_nothing() -> None:
+    held = row("p", version(file(10)))
+    assert held.stat is not None
+    edited = msgspec.structs.replace(held.stat, size=0, ctime_ns=held.stat.ctime_ns - 1)
+    assert found.torn(held, edited, held.stat.ctime_ns)
+    assert not found.torn(held, edited, held.stat.ctime_ns - 1)
 
 
 def test_of_what_a_kill_interrupted_the_mtime_is_known() -> None:
     held = row("p", version(file(10)))
     assert held.stat is not None
     placed = msgspec.structs.replace(held, stat=msgspec.structs.replace(held.stat, ctime_ns=0))
-    assert found.torn(placed, msgspec.structs.replace(held.stat, size=0))
-    assert not found.torn(placed, msgspec.structs.replace(held.stat, size=0, mtime_ns=8))
+    assert found.torn(placed, msgspec.structs.replace(held.stat, size=0), NOW * 1000)
+    assert not found.torn(placed, msgspec.structs.replace(held.stat, size=0, mtime_ns=8), NOW * 1000)
 
 
 def test_only_a_file_is_torn() -> None:
     held = row("p", version(file(10)))
-    assert not found.torn(held, None)
-    assert not found.torn(held, stat(Kind.DIR, size=4096))
-    assert not found.torn(row("p", version(deleted(10))), stat())
+    assert not found.torn(held, None, NOW * 1000)
+    assert not found.torn(held, stat(Kind.DIR, size=4096), NOW * 1000)
+    assert not found.torn(row("p", version(deleted(10))), stat(), NOW * 1000)

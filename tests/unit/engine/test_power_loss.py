@@ -161,8 +161,12 @@ def test_a_local_write_on_a_found_path_is_a_write_like_any_other(machine: Machin
     assert versions.covers(after.version, before.heads[0].dot) and len(after.version.heads) == 1
 
 
-@pytest.mark.parametrize("torn", [True, False], ids=["the disk lost them", "somebody emptied it"])
-def test_bytes_that_went_on_the_same_boot_are_no_edit(start: Starter, torn: bool) -> None:
+@pytest.mark.parametrize(
+    ("later_ns", "torn"),
+    [(1, True), (0, False), (3600 * 10**9, False)],
+    ids=["the disk lost them", "somebody emptied it", "somebody emptied it when the clock had been set back"],
+)
+def test_bytes_that_went_on_the_same_boot_are_no_edit(start: Starter, later_ns: int, torn: bool) -> None:
     page = RelPath(b"page")
     node = start()
     node.index.found_done()
@@ -170,10 +174,10 @@ def test_bytes_that_went_on_the_same_boot_are_no_edit(start: Starter, torn: bool
     lies.write_bytes(b"whole")
     node.intake.absorb([page])
     os.truncate(lies, 0)
-    if torn:
+    if later_ns:
         row = node.index.get(page)
         assert row is not None and row.stat is not None
-        stat = msgspec.structs.replace(row.stat, ctime_ns=lies.stat().st_ctime_ns + 1)
+        stat = msgspec.structs.replace(row.stat, ctime_ns=lies.stat().st_ctime_ns + later_ns)
         node.index.put_stat(msgspec.structs.replace(row, stat=stat))
     node = start()
     asyncio.run(node.finds.doubt())

@@ -232,6 +232,25 @@ def test_a_lock_that_says_nothing_proves_nothing(running: Index, opened: Opener,
     assert not again(opened, index=running).power_lost
 
 
+def test_nor_does_one_that_another_user_made(
+    running: Index, opened: Opener, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He may write to it, by its group, and so set its time to now, but to nothing else."""
+    utime = os.utime
+
+    def refuses(lock: int, *, ns: tuple[int, int] | None = None) -> None:
+        if ns is not None:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        utime(lock)
+
+    monkeypatch.setattr(os, "utime", refuses)
+    land(running)
+    index = again(opened, index=running)
+    assert not index.power_lost
+    land(index)
+    assert not again(opened, index=index).power_lost
+
+
 def test_a_new_index_beside_an_old_lock_is_not_behind(running: Index, opened: Opener, path: Path) -> None:
     running.close()
     files.quarantine(path, 1)
