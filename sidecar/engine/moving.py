@@ -109,10 +109,20 @@ class Moving:
             await self._over.wait()
 
     def was_done_here(self, old: RelPath, new: RelPath) -> bool:
-        """Does the watch tell of what was done here for a peer?"""
+        """Does the watch tell of what was done here for a peer? It may never have: who renamed the directory once more
+        before it looked made one rename of two, and another one from `old` to `new` may come any time later."""
         known = (old, new) in self._done_here
         self._done_here.discard((old, new))
-        return known
+        return known and self._is_known(new)
+
+    def _is_known(self, directory: RelPath) -> bool:
+        row = self._store.get(directory)
+        known = row.stat if row is not None else None
+        try:
+            there = self._replica.disk.look(directory)
+        except Unreachable:
+            return False
+        return known is not None and there is not None and (known.ino, known.btime_ns) == (there.ino, there.btime_ns)
 
     def _ended(self, old: RelPath, new: RelPath) -> None:
         self._pairs.remove((old, new))

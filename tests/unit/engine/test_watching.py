@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.core import paths
+from sidecar.core import compare, paths
 from sidecar.core import version as versions
-from sidecar.core.entry import Kind, Stat
+from sidecar.core.entry import Dot, Kind, Stat
+from sidecar.core.frames import Renamed
 from sidecar.core.paths import RelPath
 from sidecar.engine.hashing import LARGE
 from sidecar.engine.node import Node
@@ -429,3 +430,22 @@ def test_one_way_is_above_and_beneath() -> None:
     related = on_one_way(RelPath(path) for path in (b"a/b", b"c"))
     assert [True, True, True, True, True] == [related(RelPath(p)) for p in (b"a", b"a/b", b"a/b/c", b"c", b"c/d/e")]
     assert [False, False, False] == [related(RelPath(p)) for p in (b"a/bb", b"a/c", b"d")]
+
+
+async def test_a_rename_that_was_done_for_a_peer_once_is_no_later_one(node: Node, author: Author) -> None:
+    """The watch told of two renames as of one, and never of the first."""
+    node.index.found_done()
+    node.scanned.set()
+    (author.html / "a").mkdir()
+    (author.html / "a/page").write_text("page")
+    await turn(node)
+    rows = [node.index.get(RelPath(path)) for path in (b"a", b"a/page")]
+    first, second = (compare.sum_of(row.path, row.version) for row in rows if row is not None)
+    node.renamed("ams", Renamed(RelPath(b"a"), RelPath(b"b"), Dot(node.me.now_us(), 99), 2, first ^ second))
+    await node.moving.passed([RelPath(b"a")])
+    for old, new in (("b", "c"), ("c", "a"), ("a", "b")):
+        (author.html / old).rename(author.html / new)
+        await turn(node)
+        await turn(node)
+        live = {row.path.decode() for row in node.index.since(0, 1000) if row.stat is not None}
+        assert {new, f"{new}/page"} == live
