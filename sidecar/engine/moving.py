@@ -115,6 +115,13 @@ class Moving:
         self._done_here.discard((old, new))
         return known and self._is_known(new)
 
+    def undone(self) -> list[RelPath]:
+        """Where directories lay that were renamed here for a peer, and are not under their new names any more. Who put
+        one back before the watch looked made no rename at all for it, and nothing tells of what is in it."""
+        left = [pair for pair in self._done_here if not self._is_known(pair[1])]
+        self._done_here.difference_update(left)
+        return [old for old, _ in left]
+
     def _is_known(self, directory: RelPath) -> bool:
         row = self._store.get(directory)
         known = row.stat if row is not None else None

@@ -137,6 +137,8 @@ class Watching:
 
     async def _renamed(self, marked: list[RelPath]) -> None:
         """A directory that was renamed, and nothing else, needs no look at what is in it: peers do the same."""
+        for old in self._moving.undone():
+            self._events.mark_beneath(old)
         while self._events.moved:
             told = self._no_symlink(marked)
             for moved in tuple(self._events.moved):

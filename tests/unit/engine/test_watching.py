@@ -432,8 +432,8 @@ def test_one_way_is_above_and_beneath() -> None:
     assert [False, False, False] == [related(RelPath(p)) for p in (b"a/bb", b"a/c", b"d")]
 
 
-async def test_a_rename_that_was_done_for_a_peer_once_is_no_later_one(node: Node, author: Author) -> None:
-    """The watch told of two renames as of one, and never of the first."""
+async def renamed_for_a_peer(node: Node, author: Author) -> None:
+    """`a` with a page became `b`; the watch has not looked yet."""
     node.index.found_done()
     node.scanned.set()
     (author.html / "a").mkdir()
@@ -443,9 +443,30 @@ async def test_a_rename_that_was_done_for_a_peer_once_is_no_later_one(node: Node
     first, second = (compare.sum_of(row.path, row.version) for row in rows if row is not None)
     node.renamed("ams", Renamed(RelPath(b"a"), RelPath(b"b"), Dot(node.me.now_us(), 99), 2, first ^ second))
     await node.moving.passed([RelPath(b"a")])
+    assert {"b", "b/page"} == live(node)
+
+
+def live(node: Node) -> set[str]:
+    return {row.path.decode() for row in node.index.since(0, 1000) if row.stat is not None}
+
+
+async def test_a_rename_that_was_done_for_a_peer_once_is_no_later_one(node: Node, author: Author) -> None:
+    """The watch told of two renames as of one, and never of the first."""
+    await renamed_for_a_peer(node, author)
     for old, new in (("b", "c"), ("c", "a"), ("a", "b")):
         (author.html / old).rename(author.html / new)
         await turn(node)
         await turn(node)
-        live = {row.path.decode() for row in node.index.since(0, 1000) if row.stat is not None}
-        assert {new, f"{new}/page"} == live
+        assert {new, f"{new}/page"} == live(node)
+
+
+@pytest.mark.parametrize("another", [True, False])
+async def test_one_that_is_undone_before_the_watch_looks_is_undone(node: Node, author: Author, another: bool) -> None:
+    """The directory lies where the watch knows it: it tells of no rename, and of nothing in it."""
+    await renamed_for_a_peer(node, author)
+    (author.html / "b").rename(author.html / "a")
+    if another:
+        (author.html / "b").mkdir()
+    await turn(node)
+    await turn(node)
+    assert {"a", "a/page"} | ({"b"} if another else set()) == live(node)
