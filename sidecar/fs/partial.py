@@ -25,6 +25,7 @@ LEAST: Final = 1 << 20
 """Less is not kept: it is sent sooner than it is compared (bytes)."""
 _STEP: Final = 64 << 20
 _NOTE: Final = b".of"
+_NEW: Final = b".new"
 _RANDOM: Final = 7
 """rsync writes `leaf` as `.leaf.` and six random letters until it is whole."""
 _WRITE: Final = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -68,24 +69,27 @@ def noted(root: WebRoot, region: str, partial: str) -> Note | None:
 
 
 def note(root: WebRoot, region: str, partial: str, what: Note) -> bool:
-    """Note it, in the place of what was noted before; False: it is too long.
+    """Note it, in the place of what was noted before, which stays where this does not fit: what has no note is found by
+    nobody, and never goes. False: it is too long.
 
     Raises:
         NoSpace, ReadOnly, Denied.
     """
     at = _note(region, partial)
+    leaf, fresh = name(at), name(at) + _NEW
     target = b"%b/%b/%b" % (what.batch.encode(), what.base.hex().encode(), what.path)
     with about(at):
         _made(root, region.encode())
         with root.partial.directory(parent(at)) as fd:
             with suppress(FileNotFoundError):
-                os.unlink(name(at), dir_fd=fd)
+                os.unlink(fresh, dir_fd=fd)
             try:
-                os.symlink(target, name(at), dir_fd=fd)
+                os.symlink(target, fresh, dir_fd=fd)
             except OSError as error:
                 if error.errno != errno.ENAMETOOLONG:
                     raise
                 return False
+            os.rename(fresh, leaf, src_dir_fd=fd, dst_dir_fd=fd)
     return True
 
 
@@ -196,6 +200,7 @@ def discard(root: WebRoot, region: str, partial: str) -> None:
     """
     drop(root.partial, _directory(region, partial))
     drop(root.partial, _note(region, partial))
+    drop(root.partial, RelPath(_note(region, partial) + _NEW))
 
 
 def _is_of(found: bytes, leaf: bytes) -> bool:

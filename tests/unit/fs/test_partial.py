@@ -1,5 +1,6 @@
 """What has arrived of a large file: taken over from the inbox, completed from the web root, found again, dropped."""
 
+import errno
 import os
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ import pytest
 
 from sidecar.core.paths import RelPath
 from sidecar.fs import partial, stage
-from sidecar.fs.faults import Missing, Unstaged
+from sidecar.fs.faults import Missing, NoSpace, Unstaged
 from sidecar.fs.partial import Note
 from tests.unit.fs.conftest import Site
 
@@ -41,6 +42,21 @@ def test_what_is_noted_is_read_again_the_last_of_it(site: Site, note: Note) -> N
 def test_a_path_that_is_too_long_to_be_noted_is_not(site: Site) -> None:
     assert not partial.note(site.root, "ams", NAME, Note("ams.1", b"", LONG))
     assert partial.noted(site.root, "ams", NAME) is None
+
+
+def test_what_was_noted_stays_where_there_is_no_room_for_another(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no note would never go, on a disk that is full."""
+    note = Note("ams.1", b"", PATH)
+    assert partial.note(site.root, "ams", NAME, note)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "symlink", full)
+        with pytest.raises(NoSpace):
+            partial.note(site.root, "ams", NAME, Note("ams.2", b"", PATH))
+    assert [note] == [one.note for one in partial.kept(site.root)]
 
 
 @pytest.mark.parametrize("left", ["video", ".video.AbC123", ".vid.AbC123"])
