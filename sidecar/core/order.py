@@ -48,7 +48,7 @@ def next_alone(box: Outbox, now: float, busy: Container[Lane] = ()) -> Plan | No
     its directories are settled, and its lane is not `busy` with another such file."""
     if not box.loaded:
         return None
-    for item in box.apart():
+    for item in box.going_alone():
         large = box.is_large(item)
         if item.not_before > now or item.path in box.large_ahead:
             continue

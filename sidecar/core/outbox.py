@@ -24,7 +24,6 @@ TROUBLE_RETRY: Final = 10.0
 """The same for what it could not do, and said why: no space, another owner."""
 MOST_DOUBLINGS: Final = 10
 """Of such a wait: then it is as long as that for trouble."""
-
 FEW: Final = 1000
 """Of more unsettled paths nobody asks whether a rename has to do with one: a millisecond."""
 NOT_HERE: Final = "not here yet"
@@ -239,7 +238,7 @@ class Outbox:
         """Does its content go in the large lane?"""
         return item.kind is Kind.FILE and item.stage and item.size >= self._large
 
-    def apart(self) -> list[Item]:
+    def going_alone(self) -> list[Item]:
         """What goes live by itself: large files, and what is `alone`. Asked before each batch, of each that waits."""
         large = self._large
         return [

@@ -34,8 +34,6 @@ log = structlog.get_logger(__name__)
 
 _TROUBLE: Final = frozenset({Verdict.FAULT, Verdict.DISK, Verdict.KILLED})
 """Ends that somebody should hear of; a cut connection reports itself."""
-
-
 REMEMBERED: Final = 1000
 """How many hashes that nothing here has are remembered."""
 

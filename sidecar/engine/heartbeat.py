@@ -4,12 +4,12 @@ from typing import Final
 
 from sidecar.errors import Retryable
 
-_MORE: Final = 0.01
-
 HEARTBEAT: Final = 5.0
 """Seconds between two pings, each of which is answered by one."""
 SILENCE: Final = 20.0
 """Seconds without a frame after which a link counts as cut."""
+_MARGIN: Final = 0.01
+"""Seconds by which a look comes later than that: just before it would see nothing, and be the next to nothing again."""
 
 
 def check_heard(region: str, heard_at: float, now: float) -> None:
@@ -20,4 +20,4 @@ def check_heard(region: str, heard_at: float, now: float) -> None:
 
 def until_silent(heard_at: float, now: float) -> float:
     """Seconds after which `check_heard` would raise, unless something is heard before."""
-    return max(0.0, heard_at + SILENCE - now) + _MORE
+    return max(0.0, heard_at + SILENCE - now) + _MARGIN

@@ -19,8 +19,8 @@ CLOCK_WARNING_US: Final = 60_000_000
 
 CONTACT: Final = 60.0
 """Seconds that the stored time of a contact may lag while a peer is heard, at most."""
-_PART: Final = 0.01
-"""Of what depends on it, at most."""
+_SHARE: Final = 0.01
+"""Of what depends on that time it may lag so much, at most."""
 
 
 def _nobody() -> None:
@@ -138,7 +138,7 @@ class Identity:
 
 def contact_lag_us(*limits: float) -> int:
     """How far the stored time of a contact may lag (µs), where these limits depend on it (seconds)."""
-    return round(1e6 * min(CONTACT, *(_PART * limit for limit in limits)))
+    return round(1e6 * min(CONTACT, *(_SHARE * limit for limit in limits)))
 
 
 def check_hello(frame: Frame | None, region: str) -> Hello:

@@ -180,11 +180,12 @@ class Sending:
             return False
         content = order.next_content(box, now)
         in_flight = box.in_flight(Lane.SMALL)
-        encloses = content is not None and self._may_enclose(content)
-        encloses = encloses and (in_flight > 0 or not self._delivery.at_rest())
+        may_be_enclosed = content is not None and self._may_enclose(content)
+        # rsync carries what it can at once; a frame is for what would wait for one
+        encloses = may_be_enclosed and (in_flight > 0 or not self._delivery.at_rest())
         if in_flight >= (enclosed.WINDOW if encloses else SMALL_WINDOW):
             return False
-        if content is not None and not (not self._full if encloses else self._delivery.ready()):
+        if content is not None and (self._full if encloses else not self._delivery.ready()):
             return False
         limits = enclosed.LIMITS if encloses else (BATCH_ENTRIES, BATCH_BYTES, None)
         plan = order.next_small(box, self._me.resolver, now, *limits)

@@ -25,17 +25,17 @@ class Run:
 class Stop:
     """How the run before this one ended: `clean`, or not, and on which boot of the machine ("" if there was none).
 
-    `apart`: the volume has less of the root than of the index, or more.
+    `volume_lost`: there is less of the root on the volume than of the index, or more.
     """
 
     clean: bool
     boot_id: str
-    apart: bool = False
+    volume_lost: bool = False
 
     def lost_power(self, boot_id: str) -> bool:
         """May files be torn or missing? So it is after an unclean stop, now that the machine has booted anew, or the
         file system has lost what was not on the disk: a kill alone takes back no commit."""
-        return not self.clean and (self.boot_id != boot_id or self.apart)
+        return not self.clean and (self.boot_id != boot_id or self.volume_lost)
 
 
 class NodeTable(Table):
@@ -116,12 +116,12 @@ class NodeTable(Table):
         """Everything that the first scan found has a version."""
         self._change(found_done=True, power_lost=False)
 
-    def start(self, boot_id: str, now_us: int, *, apart: bool = False) -> Stop:
-        """Begin a run on this boot of the machine, in one commit; how the one before ended, with `apart` as in `Stop`.
+    def start(self, boot_id: str, now_us: int, *, volume_lost: bool = False) -> Stop:
+        """Begin a run on this boot of the machine, in one commit; how the one before ended, `volume_lost` as in `Stop`.
 
         After a power loss the root is to be found anew: in the same commit, so that no kill on the way forgets it.
         """
-        before = Stop(self._db.node.clean, self._db.node.boot_id, apart)
+        before = Stop(self._db.node.clean, self._db.node.boot_id, volume_lost)
         with self._db.transaction():
             run = self.draw()
             self._record(run, now_us)

@@ -96,7 +96,7 @@ class Index(SummedRows, NodeTable, PeerTable, PendingTable, KeptTables):
         landing = self.landing()
         # a kill may come between the intents, or a move, and what tells the volume of them
         untold = [landing - 1] if self.intents() or self.moves() else []
-        before = self.start(boot_id, now_us, apart=not files.agrees(self._lock, landing, *untold))
+        before = self.start(boot_id, now_us, volume_lost=not files.agrees(self._lock, landing, *untold))
         self.sync()
         self._tell(landing)
         return before
@@ -146,10 +146,6 @@ class Index(SummedRows, NodeTable, PeerTable, PendingTable, KeptTables):
         moved = files.checkpoint(self._path)
         self._checkpointed = wal.stat().st_mtime_ns
         return moved
-
-    def wal_bytes(self) -> int:
-        """The size of the log, in bytes."""
-        return files.wal_of(self._path).stat().st_size
 
     def stop(self) -> None:
         """End this run in order: marked clean, durably, and closed."""

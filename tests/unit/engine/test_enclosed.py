@@ -10,7 +10,7 @@ import pytest
 import xxhash
 
 from sidecar.core.entry import Dot, Head, Kind, Version
-from sidecar.core.frames import Answer, Batch, Entry, Frame, How, Lane, Outcome, Sent, Settle, decode, encode
+from sidecar.core.frames import Answer, Batch, Entry, How, Lane, Outcome, Sent, Settle, decode, encode
 from sidecar.core.paths import RelPath
 from sidecar.engine import enclosed
 from sidecar.engine.node import Node
@@ -151,12 +151,9 @@ def entry(path: RelPath, content: bytes, announced: bytes | None = None, at: int
 def answers(node: Node, *entries: Entry, batch_id: str = "") -> Settle:
     link = inbound(node, [encode(HELLO), encode(Batch(Lane.SMALL, 1, batch_id, 0, entries))])
     channel: Any = link._channel
-    said: list[Frame] = []
     settled_by(link, lambda: any(isinstance(decode(raw), Settle) for raw in channel.answered))
     assert isinstance(error := ended(link), Retryable), error
-    said += [frame for raw in channel.answered if isinstance(frame := decode(raw), Settle)]
-    (settle,) = said
-    assert isinstance(settle, Settle)
+    (settle,) = [frame for raw in channel.answered if isinstance(frame := decode(raw), Settle)]
     return settle
 
 
