@@ -28,6 +28,11 @@ def _nothing_is_excluded(_path: RelPath, _is_dir: bool) -> bool:
     return False
 
 
+def _check_length(path: RelPath) -> None:
+    if len(path) > paths.MAX_PATH:
+        raise Unreachable(path, f"its path is longer than {paths.MAX_PATH} bytes", "shorten it: no peer takes it")
+
+
 @dataclasses.dataclass(slots=True)
 class Absorber:
     """Turns local changes into rows of `replica`.
@@ -74,8 +79,8 @@ class Absorber:
         for path, stat in seen:
             if stat is not None and stat.kind is Kind.SYMLINK:
                 self._tried(path, troubles, looked)
-        gone = [path for path, stat in seen if stat is None and path not in troubles]
-        for path in sorted(gone, key=paths.depth, reverse=True):
+        went = [path for path, stat in seen if stat is None and path not in troubles]
+        for path in sorted(went, key=paths.depth, reverse=True):
             # what has come back since then an event tells as well
             self._tried(path, troubles, looked, is_gone=looked is None)
         self._gone = ()  # it holds for this order alone
@@ -98,27 +103,29 @@ class Absorber:
         is_gone: bool = False,
     ) -> None:
         try:
-            self.refresh(path, None if looked is None else looked[path], seen, is_gone=is_gone)
+            _check_length(path)
+            stat = None if is_gone else seen or self.replica.disk.look(path)
+            if looked is None or stat == looked[path]:
+                self._taken_up(path, stat)
+            else:
+                troubles[path] = InUse(path)
         except Surprise:
             troubles[path] = InUse(path)
         except (InUse, Unreachable) as error:
             troubles[path] = error
 
-    def refresh(
-        self, path: RelPath, looked: Stat | None = None, seen: Stat | None = None, *, is_gone: bool = False
-    ) -> Row:
-        """The row of `path` as the disk has it now, or had it when it was `seen`, or nothing was (`is_gone`), after a
-        local change, if there was one, is written.
+    def refresh(self, path: RelPath) -> Row:
+        """The row of `path` as the disk has it now, after a local change, if there was one, is written.
 
         Raises:
             InUse: the file is being written; Unreachable: it cannot be read, or its path is too long; Surprise: it
-                changes under our eyes, or is no longer as it was `looked` at.
+                changes under our eyes.
         """
-        if len(path) > paths.MAX_PATH:
-            raise Unreachable(path, f"its path is longer than {paths.MAX_PATH} bytes", "shorten it: no peer takes it")
-        row, stat = self.replica.row(path), None if is_gone else seen or self.replica.disk.look(path)
-        if looked is not None and stat != looked:
-            raise Surprise
+        _check_length(path)
+        return self._taken_up(path, self.replica.disk.look(path))
+
+    def _taken_up(self, path: RelPath, stat: Stat | None) -> Row:
+        row = self.replica.row(path)
         change = observe.compare(row, stat)
         if change is Change.NONE:
             self.unchanged += 1
