@@ -11,19 +11,10 @@ from sidecar.core.frames import SETTLED, Answer, Lane, Outcome
 from sidecar.core.graves import Graves
 from sidecar.core.item import Item, Plan, Planned, keep_together
 from sidecar.core.paths import RelPath
+from sidecar.core.retry import put_off
 from sidecar.core.rounds import ROUND_OF, Round, Rounds
 from sidecar.core.shrink import shrink
 
-BUSY_RETRY: Final = 0.5
-"""Seconds until the peer is asked again about what a local writer there had open."""
-TORN_RETRY: Final = 0.01
-"""Seconds until a torn file is sent again, doubled each time."""
-FAILED_RETRY: Final = 0.5
-"""Seconds until what a failed rsync did not bring is sent again, doubled each time: what ails it may last some."""
-TROUBLE_RETRY: Final = 10.0
-"""The same for what it could not do, and said why: no space, another owner."""
-MOST_DOUBLINGS: Final = 10
-"""Of such a wait: then it is as long as that for trouble."""
 FEW: Final = 1000
 """Of more unsettled paths nobody asks whether a rename has to do with one: a millisecond."""
 NOT_HERE: Final = "not here yet"
@@ -313,30 +304,11 @@ class Outbox:
             del self.ahead[item.path]
 
     def _again(self, item: Item, answer: Answer, now: float, carried: bool) -> bool:
-        """It goes once more; did what came arrive torn? So did a losing head's bytes if they are wanted again: what was
-        read where they lay was being written."""
-        is_torn = answer.outcome is Outcome.TORN or (answer.outcome is Outcome.WANT and item.want == answer.hash != b"")
-        item.want, item.not_before, item.busy = b"", 0.0, False
-        self.graves.set_busy(item.path, busy=answer.outcome is Outcome.BUSY)
-        match answer.outcome:
-            case Outcome.WANT:
-                item.want, item.came_from = answer.hash, None
-                item.stage = item.kind is Kind.FILE and not answer.hash
-            case Outcome.BUSY:
-                item.busy = True
-                self.rounds.unmark(item.path)  # nothing waits for it: neither a round, nor who waits for all offers
-                item.not_before = now + (TROUBLE_RETRY if answer.hint else BUSY_RETRY)
-                item.stage = False  # it asks for the content when it can take it
-            case Outcome.FULL:
-                item.not_before, item.stage = now + TROUBLE_RETRY, False  # its round waits
-            case _:
-                pass
-        if is_torn and carried:
-            item.tries += 1
-            item.not_before = now + _doubled(TORN_RETRY, item.tries)
-        elif is_torn:
-            item.not_before = now + _doubled(FAILED_RETRY, item.failures)
-            item.failures += 1
+        """It goes once more; did what came arrive torn?"""
+        is_torn = put_off(item, answer, now, carried=carried)
+        self.graves.set_busy(item.path, busy=item.busy)
+        if item.busy:
+            self.rounds.unmark(item.path)  # nothing waits for it: neither a round, nor who waits for all offers
         self.live[item.path] = item
         if item.path not in self.seqs:
             self.seqs[item.path] = item.seq
@@ -347,7 +319,3 @@ class Outbox:
     def unsettled_above(self, path: RelPath) -> list[RelPath]:
         """The directories above `path` that the peer may lack."""
         return [above for above in paths.ancestors(path) if above in self.seqs]
-
-
-def _doubled(wait: float, doublings: int) -> float:
-    return min(TROUBLE_RETRY, wait * 2.0 ** min(doublings, MOST_DOUBLINGS))

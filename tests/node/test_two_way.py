@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.core.outbox import BUSY_RETRY
+from sidecar.core.retry import BUSY_RETRY
 from tests.node.sidecars import Regions, Sidecar, regions
 from tests.support.asking import wait_for
 

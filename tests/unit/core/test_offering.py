@@ -4,7 +4,7 @@ import pytest
 
 from sidecar.core import offering, order
 from sidecar.core.frames import Answer, Lane, Outcome
-from sidecar.core.outbox import BUSY_RETRY, TROUBLE_RETRY
+from sidecar.core.retry import BUSY_RETRY, TROUBLE_RETRY
 from tests.unit.core.facts import deleted, directory, file, symlink
 from tests.unit.core.sender import LARGE, Sender
 

@@ -5,7 +5,7 @@ import pytest
 from sidecar.core import order
 from sidecar.core.frames import Answer, Lane, Outcome
 from sidecar.core.item import PRIVATE_AFTER
-from sidecar.core.outbox import BUSY_RETRY, TROUBLE_RETRY
+from sidecar.core.retry import BUSY_RETRY, TROUBLE_RETRY
 from tests.unit.core.facts import deleted, directory, file, path, symlink
 from tests.unit.core.sender import LARGE, Sender
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from sidecar.core.entry import Head, Kind
 from sidecar.core.frames import Answer, Lane, Outcome
 from sidecar.core.item import ALONE_AFTER, PRIVATE_AFTER
-from sidecar.core.outbox import BUSY_RETRY, FAILED_RETRY, TORN_RETRY, TROUBLE_RETRY, Outbox
+from sidecar.core.outbox import Outbox
 from sidecar.core.paths import beneath
+from sidecar.core.retry import BUSY_RETRY, FAILED_RETRY, TORN_RETRY, TROUBLE_RETRY
 from sidecar.core.rounds import Round
 from tests.unit.core import facts
 from tests.unit.core.facts import THEIRS, deleted, digest, directory, file, path, symlink, version
