@@ -17,11 +17,23 @@ class OnDemand:
         self._master = master
         self._busy = busy
         self._wanted = asyncio.Event()
+        self._opening = 0
+        """how many wait until it is open"""
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be opened, while it is wanted; "": nothing is wrong."""
+        return self._master.problem
 
     async def opened(self) -> None:
         """Returns when it is open, which it will be for long enough to begin with something."""
+        self._opening += 1
         self._wanted.set()
-        await self._master.wait_up()
+        try:
+            await self._master.wait_up()
+            self._wanted.set()
+        finally:
+            self._opening -= 1
 
     async def run(self) -> None:
         """Open it when it is wanted, close it when it was not used for long, until cancelled.
@@ -33,7 +45,7 @@ class OnDemand:
             await self._wanted.wait()
             connection = asyncio.create_task(self._master.run())
             try:
-                while not connection.done() and (self._wanted.is_set() or self._busy()):
+                while not connection.done() and (self._wanted.is_set() or self._opening or self._busy()):
                     self._wanted.clear()
                     await asyncio.wait((connection,), timeout=LINGER)
             finally:

@@ -11,15 +11,17 @@ from sidecar.link.ondemand import OnDemand
 class Connection:
     """A master that is open as long as it runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, takes: float = 0.0) -> None:
         self.opened = 0
+        self.takes = takes
         self.up, self.closed = asyncio.Event(), asyncio.Event()
 
     async def run(self) -> None:
         self.opened += 1
-        self.up.set()
         self.closed.clear()
         try:
+            await asyncio.sleep(self.takes)
+            self.up.set()
             await asyncio.Event().wait()
         finally:
             self.up.clear()
@@ -44,6 +46,19 @@ async def test_it_is_open_while_it_is_used_and_for_a_while_after_that(monkeypatc
         busy[0] = False
         async with asyncio.timeout(30):
             await connection.closed.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_it_is_tried_for_as_long_as_somebody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ondemand, "LINGER", 0.01)
+    connection = Connection(takes=0.1)
+    made = OnDemand(connection, lambda: False)  # type: ignore[arg-type]
+    running = asyncio.create_task(made.run())
+    async with asyncio.timeout(30):
+        await made.opened()
+        assert 1 == connection.opened
+        await connection.closed.wait()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
