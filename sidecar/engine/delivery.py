@@ -140,6 +140,11 @@ class Delivery:
             for spares in (self._small, *self._kept.values(), *self._over_bulk):
                 group.create_task(spares.run())
 
+    @property
+    def bulk_problem(self) -> str:
+        """Why what is large does not go: the connection that it wants cannot be opened, and what to do; "": it can."""
+        return self._bulk.problem
+
     def ready(self) -> bool:
         """Would a small batch go at once?"""
         return self._small.ready > 0 or not self._count

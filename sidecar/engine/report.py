@@ -245,6 +245,8 @@ class Reporter:
         for link in self._links.links.values():
             if link.delivery.problem:
                 yield f"rsync to {link.peer.region}: {link.delivery.problem}"
+            if link.delivery.bulk_problem and link.master.up:
+                yield f"the connection of large files to {link.peer.region}: {link.delivery.bulk_problem}"
             if link.comparing.hindered:
                 left_out = f"more than {MOST_LEFT_OUT} paths are excluded, held or refused by one of the two alone"
                 yield f"the index is not compared with that of {link.peer.region}: {left_out}; is `exclude` the same?"

@@ -238,7 +238,9 @@ async def test_that_nothing_is_compared_because_too_much_is_left_out_is_said(sid
     await side.comparer.look()
     assert (True, 1, []) == (side.state.hindered, side.counted("too_much_left_out"), peer.questions)
     link = SimpleNamespace(
-        peer=SimpleNamespace(region="ams"), comparing=side.state, delivery=SimpleNamespace(problem="")
+        peer=SimpleNamespace(region="ams"),
+        comparing=side.state,
+        delivery=SimpleNamespace(problem="", bulk_problem=""),
     )
     node = SimpleNamespace(me=SimpleNamespace(clock_off_us={}), index=side.index)
     reporter: Any = Reporter
