@@ -2,6 +2,7 @@
 memory that was freed goes back."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -115,12 +116,15 @@ class Housekeeping:
     async def memory(self) -> None:
         """Gives back what a burst or a scan has left, as soon as nothing is written any more, and now and then."""
         before, rests = -1, 0
+        gc.collect()
+        gc.freeze()  # modules, and what a node consists of, stay to the end: no collection looks at them any more
         while True:
             await asyncio.sleep(REST)
             written = self._index.rows_written
             rests = rests + 1 if written == before else 0
             if rests % RESTS == 1:
                 self._index.release()
+                gc.collect()  # circles, and the free lists of Python: one object of them keeps 1 MiB from going back
                 await asyncio.to_thread(syscalls.malloc_trim)
             before = written
 

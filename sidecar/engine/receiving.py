@@ -140,19 +140,22 @@ class Receiving:
 
     async def _work(self, lane: Lane) -> None:
         while True:
-            batch = await self._queues[lane].get()
-            ended = self._ended[lane, batch.number]
-            if encloses(batch):
-                answers, full = await self._land_enclosed(batch)
-            else:
-                staged = await self._inbox.staged(self._region, batch, ended)
-                full = ended.done() and verdict(ended.result(), delta=False) is Verdict.DISK
-                answers = await self._land(batch, staged, full)
-            if full or any(answer.outcome is Outcome.FULL for answer in answers):
-                self._inbox.make_room()
-            task = asyncio.ensure_future(self._settle(batch, answers, ended))
-            self._settling.add(task)
-            task.add_done_callback(self._settled)
+            await self._next(lane)  # a variable of this loop would keep the last batch in memory until another comes
+
+    async def _next(self, lane: Lane) -> None:
+        batch = await self._queues[lane].get()
+        ended = self._ended[lane, batch.number]
+        if encloses(batch):
+            answers, full = await self._land_enclosed(batch)
+        else:
+            staged = await self._inbox.staged(self._region, batch, ended)
+            full = ended.done() and verdict(ended.result(), delta=False) is Verdict.DISK
+            answers = await self._land(batch, staged, full)
+        if full or any(answer.outcome is Outcome.FULL for answer in answers):
+            self._inbox.make_room()
+        task = asyncio.ensure_future(self._settle(batch, answers, ended))
+        self._settling.add(task)
+        task.add_done_callback(self._settled)
 
     async def _land_enclosed(self, batch: Batch) -> tuple[list[Answer], bool]:
         with self._inbox.enclosed(batch) as (staged, full):
