@@ -371,6 +371,16 @@ def test_a_kill_after_the_rename_is_no_local_change(here: Machine, there: Machin
     assert [] == there.store.moves()
 
 
+async def told(here: Machine) -> Renamed:
+    """What it says of a directory that is renamed there."""
+    here.rename()
+    async with here.moving.lock:
+        await here.moving.announce(OLD, NEW)
+    frame = here.said[0]
+    assert isinstance(frame, Renamed)
+    return frame
+
+
 async def test_who_waits_goes_on_when_rows_that_could_not_be_written_are(here: Machine) -> None:
     here.rename()
     here.fails = 3
@@ -407,11 +417,7 @@ def test_a_kill_before_the_rename_leaves_nothing(here: Machine, there: Machine) 
 
 
 async def test_what_concerns_a_rename_waits_until_it_is_over(here: Machine, there: Machine) -> None:
-    here.rename()
-    async with here.moving.lock:
-        await here.moving.announce(OLD, NEW)
-    frame = here.said[0]
-    assert isinstance(frame, Renamed)
+    frame = await told(here)
     done: list[str] = []
 
     async def lands(path: RelPath, what: str) -> None:
@@ -431,11 +437,7 @@ async def test_what_concerns_a_rename_waits_until_it_is_over(here: Machine, ther
 
 
 async def test_a_row_that_changes_meanwhile_spoils_it(here: Machine, there: Machine) -> None:
-    here.rename()
-    async with here.moving.lock:
-        await here.moving.announce(OLD, NEW)
-    frame = here.said[0]
-    assert isinstance(frame, Renamed)
+    frame = await told(here)
 
     def refused(entry: Entry) -> None:
         edited_and_known(there)
