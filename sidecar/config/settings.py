@@ -187,7 +187,8 @@ class Settings(BaseModel):
     drain: Annotated[float, _seconds(0, _HOUR)] = 20.0
     """How long SIGTERM lets what is under way come to its end"""
     spares: Annotated[int, BeforeValidator(partial(units.whole, least=0, most=16))] = 3
-    """rsyncs kept ready for each peer; one where none was taken for ten seconds"""
+    """rsyncs kept ready for each peer; one where none was taken for ten seconds. With 0 what is small travels in frames
+    at rest too, unless `bwlimit` is set"""
 
     _hidden: frozenset[str] = PrivateAttr(frozenset())
 
