@@ -4,13 +4,12 @@ Nothing but time depends on it. Whoever heard of the rename has the rows of it t
 function (`core.move`); the batches that say it path by path come as ever, and find it known. So what was told must
 follow, through a kill as well: it is stored before.
 
-One rename is under way at a time. What concerns its paths waits for it: turns of the watch by `lock`, batches of peers
-in `passed`.
+May it be done at all? `engine.judging` says. One rename is under way at a time. What concerns its paths waits for it:
+turns of the watch by `lock`, batches of peers in `passed`.
 """
 
 import asyncio
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, TypeAlias
@@ -18,22 +17,21 @@ from typing import Final, TypeAlias
 import msgspec
 import structlog
 
-from sidecar.core import compare, paths
 from sidecar.core import move as moves
+from sidecar.core import paths
 from sidecar.core import version as versions
 from sidecar.core.entry import NEVER, Head, Kind, Row, Version
 from sidecar.core.frames import Entry, Frame, Renamed
-from sidecar.core.move import Move, Step, Tree
-from sidecar.core.paths import ROOT, RelPath
+from sidecar.core.move import Move, Step
+from sidecar.core.paths import RelPath
 from sidecar.core.ports import DiskFull, Surprise, Unreachable
 from sidecar.core.store import MoveStore
+from sidecar.engine.judging import SLICE, Judge
 from sidecar.engine.replica import Replica
 from sidecar.errors import NeedsHelp, Retryable
 
 log = structlog.get_logger(__name__)
 
-SLICE: Final = 256
-"""Rows that are written, or looked at, before others have their turn: some milliseconds."""
 HEARD: Final = 8
 """Renames that are waited for at a time: what a peer says beyond that is not done ahead."""
 
@@ -54,10 +52,10 @@ class Moving:
 
     Args:
         store: the rows of `replica`, and what is under way.
+        judge: of the same rows.
         commits: all that is written inside is committed together, on behalf of a region ("": of none).
         allowed: may anything be done ahead at all? Not while something is held or found.
         tellers: what says a frame to each peer that may hear that this became that.
-        disturbed: was, as far as events tell by now, something changed at or beneath one of these two names?
         look_again: called with the paths that were renamed on behalf of a peer.
         size: rows in one go.
     """
@@ -66,27 +64,26 @@ class Moving:
         self,
         replica: Replica,
         store: MoveStore,
+        judge: Judge,
         *,
         commits: Callable[[str], AbstractContextManager[None]],
         allowed: Callable[[], bool],
         tellers: Callable[[RelPath, RelPath], list[Teller]],
-        disturbed: Callable[[RelPath, RelPath], bool],
         look_again: Callable[[list[RelPath]], None],
         size: int = SLICE,
     ) -> None:
         self._replica = replica
         self._store = store
+        self._judge = judge
         self._commits = commits
         self._allowed = allowed
         self._tellers = tellers
-        self._disturbed = disturbed
         self._look_again = look_again
         self._size = size
         self.lock: Final = asyncio.Lock()
         self.settling: Settling | None = None
         self._pairs: list[tuple[RelPath, RelPath]] = []
         self._over = asyncio.Event()
-        self._spoiled = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._done_here: set[tuple[RelPath, RelPath]] = set()
         """renames that were done here for a peer, of which the watch is yet to tell"""
@@ -96,7 +93,7 @@ class Moving:
     def changed(self, row: Row) -> None:
         """A row changed, whoever wrote it."""
         if self._pairs or self.settling is not None:
-            self._spoiled = self._spoiled or self._concerned(row.path)
+            self._judge.spoiled = self._judge.spoiled or self._concerned(row.path)
 
     def _concerned(self, path: RelPath) -> bool:
         under_way = [(self.settling.move.old, self.settling.move.new)] if self.settling is not None else []
@@ -152,9 +149,9 @@ class Moving:
             return False
         self._pairs.append((old, new))
         try:
-            tree = await self._judged(old, new, None)
+            tree = await self._judge.judged(old, new, None)
             tell = self._tellers(old, new)
-            if tree is None or not tell or not self._still(tree, old, new, moved=True):
+            if tree is None or not tell or not self._judge.still(tree, old, new, moved=True):
                 return False
             top = tree.live[0].stat
             assert top is not None, "it is live"
@@ -196,7 +193,6 @@ class Moving:
 
     async def take(self, region: str, frame: Renamed, refused: Callable[[Entry], object]) -> bool:
         """Do the same here, if it is the same directory here; was it done? To be called with the `lock`."""
-        self._spoiled = False
         try:
             await self.settle()
             move = await self._do(region, frame, refused) if self._allowed() else None
@@ -215,13 +211,13 @@ class Moving:
 
     async def _do(self, region: str, frame: Renamed, refused: Callable[[Entry], object]) -> Move | None:
         old, new, dots = frame.old, frame.new, self._replica.dots
-        tree = await self._judged(old, new, frame)
+        tree = await self._judge.judged(old, new, frame)
         if tree is None or not tree.newest < frame.dot.counter <= dots.now_us() + versions.DAY_US:
             return None
         top = tree.live[0].stat
         assert top is not None, "it is live"
         move = Move(old, new, frame.dot, top.ino, top.btime_ns, region, sure=False)
-        if await self._is_refused(move, tree.live, refused) or not self._still(tree, old, new, moved=False):
+        if await self._is_refused(move, tree.live, refused) or not self._judge.still(tree, old, new, moved=False):
             return None
         with self._commits(""):
             self._store.keep_move(move)
@@ -253,96 +249,6 @@ class Moving:
             if number % self._size == 0:
                 await asyncio.sleep(0)
         return False
-
-    # -- judging
-
-    async def _judged(self, old: RelPath, new: RelPath, said: Renamed | None) -> Tree | None:
-        """The rows of a directory that lies just as they tell: beneath `new` already, or, if a peer `said` that it was
-        renamed there, by these rows, still beneath `old`, as its names tell. None: it is not to be renamed as a whole.
-        """
-        self._spoiled = False
-        if paths.beneath(new, old) or paths.beneath(old, new) or old == new:
-            return None
-        top = self._store.get(old)
-        if (
-            top is None
-            or top.stat is None
-            or top.stat.kind is not Kind.DIR
-            or not self._is_directory(paths.parent(new))
-        ):
-            return None
-        (rows, total), (graves, more) = await self._rows(old), await self._rows(new)
-        tree = moves.tree(rows, graves, old, new, total ^ more) if len(rows) + len(graves) <= moves.MOST else None
-        if tree is None or (said is not None and (len(tree.live), tree.sum) != (said.count, said.sum)):
-            return None
-        try:
-            as_told = await (self._lies(tree, old, new) if said is None else self._has_names(tree, old))
-        except (Surprise, Unreachable):
-            return None
-        return tree if as_told else None
-
-    def _is_directory(self, path: RelPath) -> bool:
-        row = self._store.get(path) if path != ROOT else None
-        return path == ROOT or (
-            row is not None and row.stat is not None and row.stat.kind is Kind.DIR and not row.flags
-        )
-
-    async def _rows(self, directory: RelPath) -> tuple[list[Row], int]:
-        """Those at and beneath it, one more than too many if there are too many, and what they sum up to."""
-        top, found, total = self._store.get(directory), list[Row](), 0
-        for row in itertools.chain([top] if top is not None else [], self._store.beneath(directory)):
-            found.append(row)
-            total ^= compare.sum_of(row.path, row.version)
-            if len(found) > moves.MOST:
-                break
-            if len(found) % self._size == 0:
-                await asyncio.sleep(0)
-        return found, total
-
-    async def _has_names(self, tree: Tree, old: RelPath) -> bool:
-        """Does beneath `old` lie what the rows tell, by name and kind, and nothing excluded, which would go along?
-
-        Files are looked at when all of it has gone to its new name: who writes to one goes on there, and what was
-        written before is a write after the rename.
-        """
-        known = {row.path: row for row in tree.live}
-        missing = len(known) - 1
-        for part in self._replica.disk.kinds(old):
-            for path, kind in part:
-                row = known.get(path)
-                if row is None or row.stat is None or row.stat.kind is not kind:
-                    return False
-                if kind is not Kind.FILE:
-                    stat = self._replica.disk.look(path)
-                    if stat is None or not moves.lies(row, stat):
-                        return False
-            missing -= len(part)
-            await asyncio.sleep(0)
-        return missing == 0
-
-    async def _lies(self, tree: Tree, old: RelPath, new: RelPath) -> bool:
-        """Does just what the rows tell lie beneath `new`? Who has a file open writes on in it, under its new name."""
-        known = {moves.under(row.path, old, new): row for row in tree.live}
-        missing = len(known) - 1
-        for part in self._replica.disk.tree(new):
-            for path, stat in part:
-                row = known.get(path)
-                if row is None or not moves.lies(row, stat):
-                    return False
-            missing -= len(part)
-            await asyncio.sleep(0)
-        return missing == 0
-
-    def _still(self, tree: Tree, old: RelPath, new: RelPath, *, moved: bool) -> bool:
-        """Is it as it was judged, as far as anybody has heard, and under the one name alone?"""
-        if self._disturbed(old, new) or self._spoiled:
-            return False
-        here, elsewhere = (new, old) if moved else (old, new)
-        try:
-            there = self._replica.disk.look(here)
-            return there is not None and moves.lies(tree.live[0], there) and self._replica.disk.look(elsewhere) is None
-        except Unreachable:
-            return False
 
     # -- rows
 

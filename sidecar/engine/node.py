@@ -28,6 +28,7 @@ from sidecar.engine.identity import Identity, contact_lag_us
 from sidecar.engine.inbox import Inbox
 from sidecar.engine.intake import Intake
 from sidecar.engine.joining import Joining
+from sidecar.engine.judging import Judge
 from sidecar.engine.landing import Landing
 from sidecar.engine.listeners import Listeners
 from sidecar.engine.moving import Moving
@@ -180,10 +181,10 @@ class Node:
         self.moving = Moving(
             self.replica,
             index,
+            Judge(self.replica, disturbed=ahead.disturbed),
             commits=ahead.commits,
             allowed=ahead.allowed,
             tellers=self.listeners.tellers,
-            disturbed=ahead.disturbed,
             look_again=lambda paths: self.dirty.mark(*paths),
         )
         self.listeners.on_changed(lambda changed, _source: self.moving.changed(changed.row))

@@ -27,6 +27,7 @@ from sidecar.engine.absorb import Absorber
 from sidecar.engine.directories import Directories
 from sidecar.engine.guard import Guard
 from sidecar.engine.holds import Holds
+from sidecar.engine.judging import Judge
 from sidecar.engine.moving import Moving
 from sidecar.engine.nowhere import Nowhere
 from sidecar.engine.offers import Finding
@@ -382,7 +383,7 @@ def what_lies_on_the_disk_is_not_looked_at(broken: pytest.MonkeyPatch) -> None:
     async def lies(*_: Any) -> bool:
         return True
 
-    broken.setattr(Moving, "_lies", lies)
+    broken.setattr(Judge, "_lies", lies)
 
 
 RENAMED: Final[tuple[Break, ...]] = (

@@ -26,6 +26,7 @@ from sidecar.engine.ageing import Ageing
 from sidecar.engine.directories import Directories
 from sidecar.engine.guard import Guard
 from sidecar.engine.identity import Identity
+from sidecar.engine.judging import Judge
 from sidecar.engine.land import Lander
 from sidecar.engine.moving import Moving
 from sidecar.engine.nowhere import Nowhere
@@ -217,10 +218,10 @@ class SimNode(Writers):
         self.moving = Moving(
             self.replica,
             self.store,
+            Judge(self.replica, disturbed=lambda old, new: False, size=MOVED_AT_ONCE),
             commits=self.transaction,
             allowed=lambda: self.me.found_done and not self.holds.active and not self.unfinished,
             tellers=self._tellers,
-            disturbed=lambda old, new: False,
             look_again=lambda paths: self.dirty.update(dict.fromkeys(paths)),
             size=MOVED_AT_ONCE,
         )

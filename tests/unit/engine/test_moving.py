@@ -12,6 +12,7 @@ from sidecar.core.frames import Entry, Frame, Renamed
 from sidecar.core.paths import RelPath
 from sidecar.core.ports import Unreachable
 from sidecar.engine.absorb import Absorber
+from sidecar.engine.judging import Judge
 from sidecar.engine.moving import HEARD, Moving, Settling
 from sidecar.engine.replica import Changed, Dots, Replica
 from sidecar.errors import NeedsHelp, ProtocolViolation
@@ -52,10 +53,10 @@ class Machine:
         self.moving = Moving(
             self.replica,
             self.store,
+            Judge(self.replica, disturbed=lambda old, new: self.disturbed, size=4),
             commits=self._commits,
             allowed=lambda: self.heeds,
             tellers=lambda old, new: [self.said.append],
-            disturbed=lambda old, new: self.disturbed,
             look_again=self.marked.extend,
             size=4,
         )
