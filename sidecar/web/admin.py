@@ -5,12 +5,12 @@ What is asked and what is answered are the shapes of `engine.orders`. What was n
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Final, Protocol
 
 import msgspec
 import structlog
-from aiohttp import web
 
 from sidecar.engine.orders import (
     Approve,
@@ -37,20 +37,17 @@ from sidecar.engine.orders import (
     Way,
 )
 from sidecar.errors import GeorootError, Retryable
-from sidecar.web.app import Reported, add_reads, answered
+from sidecar.web.app import Reported, answered, reads, routed
 from sidecar.web.asked import body_of, ident_of, limit_of, path_of
-from sidecar.web.failures import defect, failures, told
+from sidecar.web.failures import defect, failing, told
+from sidecar.web.http1 import Answer, Handler, Request
 
 log = structlog.get_logger(__name__)
 
-MOST: Final = 64 << 10
-"""Bytes that a request may have."""
 CHUNK: Final = 256 << 10
 """Bytes of a losing version that are in memory at a time."""
 TICK: Final = 0.5
 """Seconds between two words of how far something is."""
-
-Route = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Orders(Protocol):
@@ -107,117 +104,118 @@ class Orders(Protocol):
         """Everything that left since then comes back."""
 
 
-def admin(node: Reported, orders: Orders) -> web.Application:
-    """The application of the socket: what the port has, and the orders."""
-    app = web.Application(middlewares=[failures], client_max_size=MOST)
-    add_reads(app, node)
-    app.router.add_post("/api/approve", _approve(orders))
-    app.router.add_post("/api/assert", _claim(orders))
-    app.router.add_post("/api/reject", _reject(orders))
-    app.router.add_post("/api/pause", _plain(orders.pause))
-    app.router.add_post("/api/resume", _plain(orders.resume))
-    app.router.add_post("/api/join", _join(orders))
-    app.router.add_post("/api/verify", _verify(orders))
-    app.router.add_post("/api/wait", _wait(orders))
-    app.router.add_post("/api/sync", _sync(orders))
-    app.router.add_get("/api/pending", _pending(orders))
-    app.router.add_get("/api/conflicts", _conflicts(orders))
-    app.router.add_get("/api/conflict", _conflict(orders))
-    app.router.add_post("/api/take", _take(orders))
-    app.router.add_get("/api/trash", _trash(orders))
-    app.router.add_post("/api/restore", _restore(orders))
-    return app
+def admin(node: Reported, orders: Orders) -> Handler:
+    """What answers on the socket: what the port has, and the orders."""
+    routes = reads(node) | {
+        ("POST", "/api/approve"): _approve(orders),
+        ("POST", "/api/assert"): _claim(orders),
+        ("POST", "/api/reject"): _reject(orders),
+        ("POST", "/api/pause"): _plain(orders.pause),
+        ("POST", "/api/resume"): _plain(orders.resume),
+        ("POST", "/api/join"): _join(orders),
+        ("POST", "/api/verify"): _verify(orders),
+        ("POST", "/api/wait"): _wait(orders),
+        ("POST", "/api/sync"): _sync(orders),
+        ("GET", "/api/pending"): _pending(orders),
+        ("GET", "/api/conflicts"): _conflicts(orders),
+        ("GET", "/api/conflict"): _conflict(orders),
+        ("POST", "/api/take"): _take(orders),
+        ("GET", "/api/trash"): _trash(orders),
+        ("POST", "/api/restore"): _restore(orders),
+    }
+    return failing(lambda request: routed(routes, request))
 
 
-def starting(node: Reported) -> web.Application:
+def starting(node: Reported) -> Handler:
     """The same for a node that takes no orders yet: each is told why."""
-    app = web.Application(middlewares=[failures], client_max_size=MOST)
-    add_reads(app, node)
-    app.router.add_route("*", "/api/{order}", _not_yet(node))
-    return app
+    routes, not_yet = reads(node), _not_yet(node)
+
+    def find(request: Request) -> Handler | HTTPStatus:
+        route = routed(routes, request)
+        return not_yet if isinstance(route, HTTPStatus) and request.path.startswith("/api/") else route
+
+    return failing(find)
 
 
-def _not_yet(node: Reported) -> Route:
-    async def answer(_request: web.Request) -> web.Response:
+def _not_yet(node: Reported) -> Handler:
+    async def answer(_request: Request) -> Answer:
         raise Retryable(f"the sidecar is still starting: {'; '.join(node.status().warnings)}")
 
     return answer
 
 
-def _plain(order: Callable[[], None]) -> Route:
-    async def answer(_request: web.Request) -> web.Response:
+def _plain(order: Callable[[], None]) -> Handler:
+    async def answer(_request: Request) -> Answer:
         order()
         return answered({})
 
     return answer
 
 
-def _approve(orders: Orders) -> Route:
-    async def answer(request: web.Request) -> web.Response:
-        asked = await body_of(request, Approve)
+def _approve(orders: Orders) -> Handler:
+    async def answer(request: Request) -> Answer:
+        asked = body_of(request, Approve)
         await orders.approve(asked.id, asked.way)
         return answered({})
 
     return answer
 
 
-def _claim(orders: Orders) -> Route:
-    async def answer(request: web.Request) -> web.Response:
-        return answered(await orders.claim((await body_of(request, Claim)).path))
+def _claim(orders: Orders) -> Handler:
+    async def answer(request: Request) -> Answer:
+        return answered(await orders.claim(body_of(request, Claim).path))
 
     return answer
 
 
-def _reject(orders: Orders) -> Route:
-    async def answer(request: web.Request) -> web.Response:
-        return answered(await orders.reject((await body_of(request, Reject)).id))
+def _reject(orders: Orders) -> Handler:
+    async def answer(request: Request) -> Answer:
+        return answered(await orders.reject(body_of(request, Reject).id))
 
     return answer
 
 
-def _join(orders: Orders) -> Route:
-    async def answer(request: web.Request) -> web.Response:
-        asked = await body_of(request, Join)
+def _join(orders: Orders) -> Handler:
+    async def answer(request: Request) -> Answer:
+        asked = body_of(request, Join)
         return answered(await orders.join(asked.prefer, asked.within, act=asked.act))
 
     return answer
 
 
-def _wait(orders: Orders) -> Route:
-    async def answer(request: web.Request) -> web.Response:
-        asked = await body_of(request, Wait)
+def _wait(orders: Orders) -> Handler:
+    async def answer(request: Request) -> Answer:
+        asked = body_of(request, Wait)
         return answered(await orders.wait(asked.regions, asked.within))
 
     return answer
 
 
-def _sync(orders: Orders) -> Route:
-    async def answer(request: web.Request) -> web.Response:
-        return answered(await orders.sync((await body_of(request, Sync)).within))
+def _sync(orders: Orders) -> Handler:
+    async def answer(request: Request) -> Answer:
+        return answered(await orders.sync(body_of(request, Sync).within))
 
     return answer
 
 
-def _verify(orders: Orders) -> Route:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        asked = await body_of(request, Verify)
+def _verify(orders: Orders) -> Handler:
+    async def answer(request: Request) -> Answer:
+        asked = body_of(request, Verify)
         progress: dict[str, VerifyProgress] = {}
         work = asyncio.ensure_future(
             orders.verify(asked.regions, lambda one: progress.__setitem__(one.region, one), checksum=asked.checksum)
         )
-        streamed = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        try:
-            await streamed.prepare(request)
-            while not work.done():
-                await asyncio.wait({work}, timeout=TICK)
-                await streamed.write(_line(VerifySaid(progress=tuple(progress.values()))))
-            await streamed.write(_line(_verified(work)))
-            await streamed.write_eof()
-        finally:
-            work.cancel()  # nobody listens any more
-        return streamed
+        pieces = _verifying(work, progress)
+        return Answer(content_type="application/x-ndjson", pieces=pieces, done=work.cancel)
 
     return answer
+
+
+async def _verifying(work: asyncio.Future[Verified], progress: Mapping[str, VerifyProgress]) -> AsyncIterator[bytes]:
+    while not work.done():
+        await asyncio.wait({work}, timeout=TICK)
+        yield _line(VerifySaid(progress=tuple(progress.values())))
+    yield _line(_verified(work))
 
 
 def _verified(work: asyncio.Future[Verified]) -> VerifySaid:
@@ -234,57 +232,63 @@ def _line(said: VerifySaid) -> bytes:
     return msgspec.json.encode(said) + b"\n"
 
 
-def _pending(orders: Orders) -> Route:
-    async def answer(_request: web.Request) -> web.Response:
+def _pending(orders: Orders) -> Handler:
+    async def answer(_request: Request) -> Answer:
         return answered(await orders.pending())
 
     return answer
 
 
-def _conflicts(orders: Orders) -> Route:
-    async def answer(_request: web.Request) -> web.Response:
+def _conflicts(orders: Orders) -> Handler:
+    async def answer(_request: Request) -> Answer:
         return answered(orders.conflicts())
 
     return answer
 
 
-def _conflict(orders: Orders) -> Route:
-    async def answer(request: web.Request) -> web.StreamResponse:
+def _conflict(orders: Orders) -> Handler:
+    async def answer(request: Request) -> Answer:
         fd = orders.conflict(path_of(request), ident_of(request))
-        try:
-            size = os.fstat(fd).st_size
-            streamed = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
-            streamed.content_length = size
-            await streamed.prepare(request)
-            for at in range(0, size, CHUNK):
-                await streamed.write(await asyncio.to_thread(os.pread, fd, min(CHUNK, size - at), at))
-            await streamed.write_eof()
-        finally:
-            os.close(fd)
-        return streamed
+        size = os.fstat(fd).st_size
+        return Answer(
+            content_type="application/octet-stream",
+            pieces=_pieces(fd, size),
+            length=size,
+            done=lambda: os.close(fd),
+        )
 
     return answer
 
 
-def _take(orders: Orders) -> Route:
-    async def answer(request: web.Request) -> web.Response:
-        asked = await body_of(request, Take)
+async def _pieces(fd: int, size: int) -> AsyncIterator[bytes]:
+    for at in range(0, size, CHUNK):
+        try:
+            piece = await asyncio.to_thread(os.pread, fd, min(CHUNK, size - at), at)
+        except OSError as error:
+            log.warning("a losing version cannot be read", why=str(error))
+            raise
+        yield piece
+
+
+def _take(orders: Orders) -> Handler:
+    async def answer(request: Request) -> Answer:
+        asked = body_of(request, Take)
         await orders.take(asked.path, asked.id)
         return answered({})
 
     return answer
 
 
-def _trash(orders: Orders) -> Route:
-    async def answer(request: web.Request) -> web.Response:
+def _trash(orders: Orders) -> Handler:
+    async def answer(request: Request) -> Answer:
         return answered(orders.trash(path_of(request), limit_of(request)))
 
     return answer
 
 
-def _restore(orders: Orders) -> Route:
-    async def answer(request: web.Request) -> web.Response:
-        asked = await body_of(request, Restore)
+def _restore(orders: Orders) -> Handler:
+    async def answer(request: Request) -> Answer:
+        asked = body_of(request, Restore)
         if asked.since is not None:
             return answered(await orders.restore_since(asked.since, asked.peer))
         return answered(await orders.restore(asked.path, asked.at))

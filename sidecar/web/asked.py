@@ -5,10 +5,10 @@ import binascii
 from typing import Final, TypeVar
 
 import msgspec
-from aiohttp import web
 
 from sidecar.engine.orders import LISTED
 from sidecar.errors import GeorootError
+from sidecar.web.http1 import Request
 
 _PATH: Final = 4096
 _ID: Final = 64
@@ -24,15 +24,15 @@ class Misasked(GeorootError):
     exit_code = WRONG
 
 
-async def body_of(request: web.Request, shape: type[Asked]) -> Asked:
+def body_of(request: Request, shape: type[Asked]) -> Asked:
     """Its body. Raises Misasked, as the others here."""
     try:
-        return msgspec.json.decode(await request.read(), type=shape)
+        return msgspec.json.decode(request.body, type=shape)
     except msgspec.MsgspecError as error:
         raise Misasked(str(error)) from error
 
 
-def path_of(request: web.Request) -> bytes:
+def path_of(request: Request) -> bytes:
     """The path that it names, "" for none."""
     try:
         named = base64.b64decode(request.query.get("path", ""), altchars=b"-_", validate=True)
@@ -43,7 +43,7 @@ def path_of(request: web.Request) -> bytes:
     return named
 
 
-def ident_of(request: web.Request) -> str:
+def ident_of(request: Request) -> str:
     """The version that it names, "" for none."""
     named = request.query.get("id", "")
     if len(named) > _ID:
@@ -51,7 +51,7 @@ def ident_of(request: web.Request) -> str:
     return named
 
 
-def limit_of(request: web.Request) -> int:
+def limit_of(request: Request) -> int:
     """How many it wants listed."""
     text = request.query.get("limit", str(LISTED))
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= LISTED:

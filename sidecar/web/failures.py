@@ -1,15 +1,16 @@
 """What went wrong with an order becomes an answer, in one place: a `Failure` with the exit code of the command."""
 
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 
 import structlog
-from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from sidecar.engine.orders import Failure
 from sidecar.errors import GeorootError, NeedsHelp, Retryable
 from sidecar.web.app import answered
 from sidecar.web.asked import WRONG, Misasked
+from sidecar.web.http1 import Answer, Handler, Request
 
 log = structlog.get_logger(__name__)
 
@@ -17,18 +18,22 @@ _DEFECT: Final = 70
 """Exit code, as `sidecar.cli.exits` has it."""
 
 
-@web.middleware
-async def failures(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Whatever the routes behind it raise is answered."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        return answered(Failure(error.reason, "are command and daemon of one version?", WRONG), error.status)
-    except GeorootError as error:
-        return answered(told(error), _status(error))
-    except Exception as error:
-        log.exception("a command failed", path=request.path)
-        return answered(defect(error), web.HTTPInternalServerError.status_code)
+def failing(find: Callable[[Request], Handler | HTTPStatus]) -> Handler:
+    """What answers by the route that `find` names, or says why there is none, and what the route raises."""
+
+    async def answer(request: Request) -> Answer:
+        route = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if request.too_long else find(request)
+        if isinstance(route, HTTPStatus):
+            return answered(Failure(route.phrase, "are command and daemon of one version?", WRONG), route)
+        try:
+            return await route(request)
+        except GeorootError as error:
+            return answered(told(error), _status(error))
+        except Exception as error:
+            log.exception("a command failed", path=request.path)
+            return answered(defect(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    return answer
 
 
 def defect(error: BaseException) -> Failure:
@@ -44,8 +49,7 @@ def told(error: GeorootError) -> Failure:
     return Failure(str(error), hint, error.exit_code)
 
 
-def _status(error: GeorootError) -> int:
+def _status(error: GeorootError) -> HTTPStatus:
     if isinstance(error, Misasked):
-        return web.HTTPBadRequest.status_code
-    busy = isinstance(error, Retryable)
-    return web.HTTPServiceUnavailable.status_code if busy else web.HTTPConflict.status_code
+        return HTTPStatus.BAD_REQUEST
+    return HTTPStatus.SERVICE_UNAVAILABLE if isinstance(error, Retryable) else HTTPStatus.CONFLICT

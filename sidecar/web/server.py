@@ -2,33 +2,23 @@
 
 import asyncio
 import errno
-import logging
 import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from aiohttp import web
-
 from sidecar.errors import EnvironmentFault, NeedsHelp
 from sidecar.fs import durable
 from sidecar.web.admin import Orders, admin, starting
-from sidecar.web.app import Reported, application
+from sidecar.web.app import HEADERS, Reported, application
+from sidecar.web.http1 import Server
 
 ADMIN: Final = "admin.sock"
 """In the run directory: whoever may open it is the sidecar's own user."""
 HTTP_PORT: Final = "http_port"
 """In the run directory, for the health check: `host port`, as this machine reaches them."""
-_GRACE: Final = 1.0
-"""Seconds in which an answer that was begun may end."""
-_IDLE: Final = 75.0
-"""Seconds for which an idle connection stays open: more than the probes' and the scrapes' usual interval."""
 _HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to ask where it listens on every address
-_QUIET: Final = logging.getLogger("sidecar.web.http")
-_QUIET.setLevel(
-    logging.CRITICAL + 1
-)  # aiohttp's tracebacks of what strangers send; our own failures are caught earlier
 
 
 @asynccontextmanager
@@ -39,7 +29,8 @@ async def serve(node: Reported, orders: Orders | None, *, listen: str, port: int
     Raises:
         EnvironmentFault: the address is taken or not ours, or nothing can be made in the run directory.
     """
-    public, own = _runner(application(node)), _runner(starting(node) if orders is None else admin(node, orders))
+    public = Server(application(node), HEADERS)
+    own = Server(starting(node) if orders is None else admin(node, orders), HEADERS)
     made: list[str] = []
     try:
         host, bound = await _listen(public, listen, port)
@@ -47,37 +38,30 @@ async def serve(node: Reported, orders: Orders | None, *, listen: str, port: int
         made.append(_announce(os.path.join(run_dir, HTTP_PORT), host, bound))
         yield bound
     finally:
-        await asyncio.gather(public.cleanup(), own.cleanup())
+        await asyncio.gather(public.close(), own.close())
         for path in made:
             with suppress(OSError):
                 os.unlink(path)
 
 
-def _runner(app: web.Application) -> web.AppRunner:
-    return web.AppRunner(app, access_log=None, logger=_QUIET, keepalive_timeout=_IDLE, shutdown_timeout=_GRACE)
-
-
-async def _listen(runner: web.AppRunner, listen: str, port: int) -> tuple[str, int]:
-    await runner.setup()
+async def _listen(server: Server, listen: str, port: int) -> tuple[str, int]:
     try:
-        await web.TCPSite(runner, listen, port).start()
+        host, bound = await server.listen(listen, port)
     except OSError as error:
         where = f"[{listen}]:{port}" if ":" in listen else f"{listen}:{port}"
         raise EnvironmentFault("http_port", f"{where} {_why(error)}", "set http_listen and http_port") from error
-    host, bound = runner.addresses[0][:2]
     return _HERE.get(host, host), bound
 
 
-async def _admin(runner: web.AppRunner, path: str) -> str:
+async def _admin(server: Server, path: str) -> str:
     """Nobody else's from its first moment on: a socket that has its mode before it has a name needs no umask."""
-    await runner.setup()
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with suppress(FileNotFoundError):
             os.unlink(path)
         os.fchmod(made.fileno(), 0o600)
         made.bind(path)
-        await web.SockSite(runner, made).start()
+        await server.listen_on(made)
     except OSError as error:
         made.close()
         hint = "give it a short, writable run_dir"

@@ -175,10 +175,10 @@ def test_libraries_are_heard_from_warnings_on_and_at_debug_in_full(
 ) -> None:
     log.configure(level, "json", None)
     for each in ("debug", "info", "warning", "error"):
-        logging.getLogger("aiohttp.server").log(getattr(logging, each.upper()), "%s happened", "it")
+        logging.getLogger("asyncio").log(getattr(logging, each.upper()), "%s happened", "it")
     lines = [json.loads(line) for line in said().splitlines()]
     assert heard == [line["level"] for line in lines]
-    assert {("it happened", "aiohttp.server")} == {(line["event"], line["logger"]) for line in lines}
+    assert {("it happened", "asyncio")} == {(line["event"], line["logger"]) for line in lines}
 
 
 def test_a_library_is_named_in_text_and_its_traceback_shown(said: Callable[[], str]) -> None:

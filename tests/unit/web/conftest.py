@@ -1,28 +1,26 @@
 """A client of the application of a fake node."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
+import aiohttp
 import pytest_asyncio
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
-from sidecar.web.app import Reported, application
+from sidecar.web.app import HEADERS, Reported, application
+from sidecar.web.http1 import Server
 
-Client = TestClient[web.Request, web.Application]
-Opener = Callable[[Reported], Awaitable[Client]]
+Opener = Callable[[Reported], Awaitable[aiohttp.ClientSession]]
 
 
 @pytest_asyncio.fixture
 async def visit() -> AsyncIterator[Opener]:
     """Serves a node; what it returns asks it."""
-    clients: list[Client] = []
+    async with AsyncExitStack() as held:
 
-    async def opener(node: Reported) -> Client:
-        client = TestClient(TestServer(application(node), access_log=None))
-        clients.append(client)
-        await client.start_server()
-        return client
+        async def opener(node: Reported) -> aiohttp.ClientSession:
+            server = Server(application(node), HEADERS)
+            held.push_async_callback(server.close)
+            _, port = await server.listen("127.0.0.1", 0)
+            return await held.enter_async_context(aiohttp.ClientSession(f"http://127.0.0.1:{port}"))
 
-    yield opener
-    for client in clients:
-        await client.close()
+        yield opener
