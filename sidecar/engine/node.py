@@ -219,7 +219,8 @@ class Node:
             Patience("the look at the web root"),
         )
         """what waits for space, or for a disk that works"""
-        self.rootwatch = RootWatch(root, roots)
+        network = root.needs_polling() or ""
+        self.rootwatch = RootWatch(root, roots, network=bool(network))
         self.finds = Finds(
             self.me,
             index,
@@ -236,7 +237,6 @@ class Node:
             ask_anew=self._ask_anew,
             settled=self.listeners.woken,
         )
-        network = root.needs_polling() or ""
         self.scans = Scans(
             root,
             index,

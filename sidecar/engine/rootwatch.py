@@ -17,11 +17,13 @@ class RootWatch:
 
     Args:
         patience: what waits for a disk that works waits in it.
+        network: the root's file system is another machine's, for which a look may wait: nothing else waits with it.
     """
 
-    def __init__(self, root: WebRoot, patience: Patience) -> None:
+    def __init__(self, root: WebRoot, patience: Patience, *, network: bool) -> None:
         self._root = root
         self._patience = patience
+        self._network = network
 
     async def run(self) -> None:
         """Look at the way to the web root for as long as it leads to the one that was opened.
@@ -30,9 +32,13 @@ class RootWatch:
             EnvironmentFault: it does not any more; what is missing there was not deleted.
         """
         while True:
-            if await self._patience.through(lambda: asyncio.to_thread(self._root.is_replaced)):
+            if await self._patience.through(self._is_replaced):
                 raise self._root.lost()
             await asyncio.sleep(LOOK)
+
+    async def _is_replaced(self) -> bool:
+        # two stats of what is open, and so in memory: a thread for them takes twenty times their time
+        return await asyncio.to_thread(self._root.is_replaced) if self._network else self._root.is_replaced()
 
     @property
     def uid_mismatch(self) -> str:
