@@ -5,7 +5,7 @@ from typing import Final
 from sidecar.errors import Retryable
 
 HEARTBEAT: Final = 5.0
-"""Seconds between two pings, each of which is answered by one."""
+"""Seconds between two pings at most, each of which is answered by one."""
 SILENCE: Final = 20.0
 """Seconds without a frame after which a link counts as cut."""
 _MARGIN: Final = 0.01

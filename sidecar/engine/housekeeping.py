@@ -13,6 +13,7 @@ from sidecar.core.entry import Flag
 from sidecar.core.paths import RelPath
 from sidecar.engine.dirty import Dirty
 from sidecar.engine.partials import Partials
+from sidecar.engine.ticks import tick
 from sidecar.errors import EnvironmentFault, GeorootError, NeedsHelp, Retryable
 from sidecar.fs import stage, syscalls
 from sidecar.fs.root import WebRoot
@@ -105,7 +106,7 @@ class Housekeeping:
         """Moves the log of the index into the index, off the loop."""
         moved = -1
         while True:
-            await asyncio.sleep(CHECKPOINT)
+            await tick(CHECKPOINT)
             written = self._index.statements
             if written == moved:
                 continue
@@ -119,7 +120,7 @@ class Housekeeping:
         gc.collect()
         gc.freeze()  # modules, and what a node consists of, stay to the end: no collection looks at them any more
         while True:
-            await asyncio.sleep(REST)
+            await tick(REST)
             written = self._index.rows_written
             rests = rests + 1 if written == before else 0
             if rests % RESTS == 1:

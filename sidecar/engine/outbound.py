@@ -34,6 +34,7 @@ from sidecar.engine.heartbeat import HEARTBEAT, SILENCE, check_heard, until_sile
 from sidecar.engine.identity import Identity
 from sidecar.engine.replica import Changed
 from sidecar.engine.sending import Sending
+from sidecar.engine.ticks import until_tick
 from sidecar.errors import Retryable
 from sidecar.link.channel import Channel
 from sidecar.metrics import Metrics
@@ -309,17 +310,17 @@ class Outbound:
         sending.wake()
 
     async def _beat(self, sending: Sending) -> None:
-        said, at = -1, 0.0
+        said, due = -1, 0.0
         while True:
             now = time.monotonic()
             check_heard(self._region, self.heard_at, now)
             sending.check_answered(now)
-            if now - at >= HEARTBEAT or sending.box.cursor != said:
-                said, at = sending.box.cursor, now
+            if now >= due or sending.box.cursor != said:
+                said, due = sending.box.cursor, now + until_tick(HEARTBEAT, now)
                 self.tell(said)
             sending.wake()
             if sending.box.idle:
-                await self._stirred_or(min(at + HEARTBEAT - now, until_silent(self.heard_at, now)))
+                await self._stirred_or(min(due - now, until_silent(self.heard_at, now)))
             else:
                 await asyncio.sleep(BUSY_BEAT)
 

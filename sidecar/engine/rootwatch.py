@@ -6,6 +6,7 @@ from typing import Final
 
 from sidecar.core.paths import ROOT
 from sidecar.engine.patience import Patience
+from sidecar.engine.ticks import tick
 from sidecar.fs.root import WebRoot
 
 LOOK: Final = 2.0
@@ -34,7 +35,7 @@ class RootWatch:
         while True:
             if await self._patience.through(self._is_replaced):
                 raise self._root.lost()
-            await asyncio.sleep(LOOK)
+            await tick(LOOK)
 
     async def _is_replaced(self) -> bool:
         # two stats of what is open, and so in memory: a thread for them takes twenty times their time

@@ -94,7 +94,7 @@ def sleeping(node: Node, monkeypatch: pytest.MonkeyPatch, *, writes: int, ends: 
         if len(slept) == ends:
             raise asyncio.CancelledError
 
-    monkeypatch.setattr("sidecar.engine.housekeeping.asyncio.sleep", sleep)
+    monkeypatch.setattr("sidecar.engine.housekeeping.tick", sleep)
     return slept
 
 
