@@ -270,6 +270,7 @@ FRAME = st.one_of(
 @settings(max_examples=150, deadline=None)
 @given(st.lists(FRAME, min_size=1, max_size=12))
 def test_whatever_is_said_ends_in_a_cut_link_and_in_nothing_else(said: list[Any]) -> None:
+    gc.freeze()  # what the suite holds by now is not gone through for each example
     with tempfile.TemporaryDirectory() as volume:
         (Path(volume) / "html").mkdir()
         made = options(Path(volume))
@@ -287,6 +288,7 @@ def test_whatever_is_said_ends_in_a_cut_link_and_in_nothing_else(said: list[Any]
                 node.watcher.close()
                 index.close()
     gc.collect()
+    gc.unfreeze()
 
 
 def test_batches_without_entries_count_as_well(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
