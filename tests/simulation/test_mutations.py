@@ -1,4 +1,4 @@
-"""Do the simulations bite? Each test breaks one rule on purpose and says which history finds it first.
+"""Do the simulations bite? Each test breaks one rule on purpose and says which history finds it.
 
     .venv/bin/python -m pytest tests/simulation/test_mutations.py -rA | grep found
 
@@ -6,7 +6,7 @@ prints, for each rule, the seed that found it and what went wrong. A rule that n
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -492,7 +492,7 @@ def test_a_history_with_absences_finds(break_it: Break, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("break_it", RENAMED, ids=lambda break_it: break_it.__name__)
 def test_a_history_with_renamed_directories_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     break_it(monkeypatch)
-    finding = histories.first_failing(Link, range(HISTORIES), histories.renamed)
+    finding = histories.first_failing(Link, far_first(break_it, range(HISTORIES)), histories.renamed)
     say_found("renamed history", finding, f"{HISTORIES} histories find nothing wrong")
 
 
@@ -514,7 +514,7 @@ def say_found(what: str, finding: tuple[int, str] | None, nothing: str) -> None:
 
 def found_by_history(break_it: Break, kind: int, broken: pytest.MonkeyPatch) -> None:
     break_it(broken)
-    finding = histories.first_failing(Link, histories.seeds(kind, HISTORIES))
+    finding = histories.first_failing(Link, far_first(break_it, histories.seeds(kind, HISTORIES)))
     say_found("history", finding, f"{HISTORIES} histories find nothing wrong")
 
 
@@ -638,5 +638,28 @@ ORDER: Final[tuple[Break, ...]] = (
 @pytest.mark.parametrize("break_it", ORDER, ids=lambda break_it: break_it.__name__)
 def test_a_visitor_finds(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     break_it(monkeypatch)
-    finding = deploys.first_failing(Link, range(DEPLOYS))
+    finding = deploys.first_failing(Link, far_first(break_it, range(DEPLOYS)))
     say_found("deploys", finding, f"the visitors of {DEPLOYS} histories of deploys meet nothing wrong")
+
+
+# -- far
+
+FAR: Final[dict[Break, int]] = {
+    open_files_are_versions: 1992,
+    another_directory_of_the_name_is_the_same: 3060,
+    nobody_sees_that_a_volume_was_set_back: 4689,
+    buckets_that_differ_are_not_offered: 3467,
+    sums_are_made_of_paths: 3467,
+    what_lies_on_the_disk_is_not_looked_at: 484,
+    what_moved_leaves_before_symlinks_do: 68,
+    symlinks_are_offered_before_those_they_lead_over: 115,
+    sending_starts_before_all_is_known: 53,
+}
+"""Seeds that find what few do: where one no longer does, its rule takes seconds, and `-rA` tells which one does now."""
+
+
+def far_first(break_it: Break, seeds: range) -> Iterable[int]:
+    """All of these seeds, beginning with the one that is known to find it."""
+    known = [FAR[break_it]] if break_it in FAR else []
+    assert set(known) <= set(seeds)
+    return itertools.chain(known, seeds)

@@ -6,6 +6,7 @@ release that `current` leads to becomes a symlink to a copy of it, in one step. 
 all that releases/N held, and never goes back.
 """
 
+from collections.abc import Iterable
 from random import Random
 from typing import Final
 
@@ -182,7 +183,7 @@ def told(seed: int, why: str) -> str:
     return f"deploys {seed}: {why}\nSIM_SEED={seed} .venv/bin/python -m pytest tests/simulation/test_deploys.py"
 
 
-def first_failing(link: type[Link], seeds: range) -> tuple[int, str] | None:
+def first_failing(link: type[Link], seeds: Iterable[int]) -> tuple[int, str] | None:
     """The first seed of `seeds` at which a visitor meets something wrong, and what; None if none does."""
     for seed in seeds:
         if why := failure(seed, link):

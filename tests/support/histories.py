@@ -1,7 +1,7 @@
 """Histories: made from a seed, run, and made small when they fail."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Final
 
@@ -195,7 +195,9 @@ def told(seed: int, why: str, make: Callable[[int], History] = made, name: str =
     return f"history {seed}: {why}\n{again}\nthe smallest such history, {small.setting}:\n  {steps}"
 
 
-def first_failing(link: type[Link], seeds: range, make: Callable[[int], History] = made) -> tuple[int, str] | None:
+def first_failing(
+    link: type[Link], seeds: Iterable[int], make: Callable[[int], History] = made
+) -> tuple[int, str] | None:
     """The first seed of `seeds` whose history fails, and how; None if none does."""
     for seed in seeds:
         if why := failure(make(seed), link):
