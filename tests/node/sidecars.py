@@ -175,7 +175,7 @@ class Regions:
     def wait_settled(self, within: float = WITHIN) -> None:
         """Until every node says that it is up to date."""
         try:
-            wait_for(lambda: all(one.settled for one in self.all), "every node up to date", within)
+            wait_for(lambda: all(one.settled for one in self.all), "every node up to date", within, every=0.05)
         except AssertionError as error:
             raise AssertionError("\n".join((str(error), *self._how_it_is()))) from None
 
