@@ -26,6 +26,6 @@ def test_a_visitor_of_deploys_meets_whole_releases_only(
 ) -> None:
     met = deployed(site, how, COUNT, PAUSE, LONG)
     record_property(f"a visitor of {COUNT} deploys, {how}", met)
-    assert [] == met["wrong"]
+    assert [] == met["wrong"], met
     assert met["visits"] > 0
     site.wait_identical(LONG)

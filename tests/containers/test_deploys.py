@@ -9,5 +9,5 @@ from tests.support.deploying import WAYS, deployed
 @pytest.mark.parametrize("how", [way for way in WAYS if way != "absolute"])
 def test_a_visitor_of_deploys_meets_whole_releases_only(site: Site, how: str) -> None:
     met = deployed(site, how, count=10, pause=0.25, within=60)
-    assert [] == met["wrong"]
+    assert [] == met["wrong"], met
     site.wait_identical()

@@ -177,7 +177,7 @@ class Regions:
         try:
             wait_for(lambda: all(one.settled for one in self.all), "every node up to date", within, every=0.05)
         except AssertionError as error:
-            raise AssertionError("\n".join((str(error), *self._how_it_is()))) from None
+            raise AssertionError("\n".join((str(error), *self.how_it_is()))) from None
 
     def wait_identical(self, within: float = WITHIN) -> Tree:
         """Until all trees are the same and nothing is pending; the tree."""
@@ -194,11 +194,12 @@ class Regions:
         first, lines = trees[0], [f"not identical within {within} s:"]
         for one, tree in zip(self.all[1:], trees[1:], strict=True):
             lines += [f"  {self.all[0].region}, {one.region}: {line}" for line in differences(first, tree)]
-        return "\n".join(lines[:40] + self._how_it_is())
+        return "\n".join(lines[:40] + self.how_it_is())
 
-    def _how_it_is(self) -> list[str]:
+    def how_it_is(self, log: int = 3000) -> list[str]:
+        """For a test that fails: what each says of itself, and so many of the last characters of its log."""
         lines = [f"{one.region}: {json.dumps(one.status())[:1500]}" for one in self.all]
-        return lines + [f"--- log of {one.region}\n{one.said()[-3000:]}" for one in self.all]
+        return lines + [f"--- log of {one.region}\n{one.said()[-log:]}" for one in self.all]
 
     def clean(self) -> None:
         for one in self.all:

@@ -11,6 +11,8 @@ from tests.node.sidecars import regions
 from tests.support import releases
 
 COUNT = 12
+LOGGED = 100_000
+"""Characters of each log that are shown beside what a visitor met: all of these deploys."""
 
 
 @pytest.mark.parametrize("how", ["in-place", "moved", "linked"])
@@ -26,5 +28,5 @@ def test_a_visitor_of_deploys_meets_whole_releases_only(tmp_path: Path, how: str
             with started(msk.html, "deploy", how, str(COUNT), "0.05", "") as author:
                 assert 0 == author.wait()
             met = json.loads(visitor.communicate()[0])
-        assert [] == met["wrong"], met
+        assert [] == met["wrong"], "\n".join((json.dumps(met, indent=1), *pair.how_it_is(LOGGED)))
         pair.wait_identical(120)

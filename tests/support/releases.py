@@ -5,6 +5,7 @@ The standard library alone: it runs inside a container, by its source, in the di
 """
 
 import ctypes
+import datetime as dt
 import json
 import os
 import re
@@ -161,7 +162,7 @@ class Visitor:
                 self._complain(f"in releases/{release}: {one}")
 
     def _complain(self, what: str) -> None:
-        self.wrong.append(f"at {self.at}: {what}")
+        self.wrong.append(f"{dt.datetime.now(dt.UTC).time()} at {self.at}: {what}")
 
     def report(self) -> dict[str, object]:
         """What it met."""
