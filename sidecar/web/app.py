@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Final, Protocol
 
 import msgspec
-import structlog
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -15,8 +14,6 @@ from sidecar.engine.status import Status
 from sidecar.web import gauges, health
 from sidecar.web.http1 import Answer, Handler, Request, plain
 from sidecar.web.page import page
-
-log = structlog.get_logger(__name__)
 
 _READ: Final = ("GET", "HEAD")
 HEADERS: Final = {
@@ -52,11 +49,7 @@ def application(node: Reported) -> Handler:
         route = routed(routes, request)
         if isinstance(route, HTTPStatus):
             return plain(f"{route.phrase}\n", route)
-        try:
-            return await route(request)
-        except Exception:
-            log.exception("a request failed", path=request.path)
-            return plain("a defect: the log says more\n", HTTPStatus.INTERNAL_SERVER_ERROR)
+        return await route(request)
 
     return answer
 
@@ -113,7 +106,11 @@ def _page(node: Reported) -> Handler:
 
 def _metrics(node: Reported) -> Handler:
     async def answer(request: Request) -> Answer:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        accept = request.headers.get("accept", "")
+        try:
+            encode, content_type = choose_encoder(accept if accept.isascii() else "")
+        except TypeError:  # a version that is no number
+            encode, content_type = choose_encoder("")
         return Answer(encode(_Scrape(node)), content_type=content_type)
 
     return answer

@@ -13,14 +13,19 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import h11
+import structlog
+
+log = structlog.get_logger(__name__)
 
 MOST: Final = 64 << 10
 """Bytes that the body of a request may have; its line and headers may have 16 KiB, h11's limit."""
 IDLE: Final = 75.0
 """Seconds for which a connection waits for the rest of a request, or the next: more than the probes' and the scrapes'
-usual interval."""
+usual interval. For so long, too, it may take to fetch an answer that is no stream."""
+CROWD: Final = 256
+"""Connections of a server: strangers on the port must not take the descriptors that rsync and ssh need."""
 GRACE: Final = 1.0
-"""Seconds in which an answer that was begun may end."""
+"""Seconds in which an answer that was begun may end, and then once more for what was sent to be fetched."""
 _READ: Final = 64 << 10
 _DRAINED: Final = 1 << 20
 """Bytes of a body that is too long which are read, so that who sends it hears why."""
@@ -56,7 +61,7 @@ class Answer:
 
 
 Handler = Callable[[Request], Awaitable[Answer]]
-"""Must not raise: what went wrong is an answer too."""
+"""What it raises is logged, and answered by 500."""
 
 
 def plain(text: str, status: int = HTTPStatus.OK, **headers: str) -> Answer:
@@ -76,7 +81,8 @@ class Server:
         self._headers = headers
         self._listening: asyncio.Server | None = None
         self._busy: dict[asyncio.Task[None], bool] = {}
-        """the connections; whether each is about to answer"""
+        """the connections, the oldest first; whether each is about to answer, or to end"""
+        self._closed = False
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
         """Listen on this address; which it became. Raises OSError."""
@@ -90,6 +96,7 @@ class Server:
 
     async def close(self) -> None:
         """Take no more; what is being answered may end within `GRACE`."""
+        self._closed = True
         if self._listening is not None:
             self._listening.close()
         for task, busy in self._busy.items():
@@ -104,27 +111,45 @@ class Server:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._busy[task] = False
+        self._busy[task], patience = False, IDLE
+        if len(self._busy) > CROWD:
+            self._make_room()
         try:
             connection = _Connection(reader, writer, self._headers)
-            while (request := await connection.request()) is not None:
+            while not self._closed and (request := await connection.request()) is not None:
                 self._busy[task] = True
-                await connection.answer(request, await self._handler(request))
+                await connection.answer(request, await self._answer(request))
                 self._busy[task] = False
-                if self._listening is None or not self._listening.is_serving():
-                    break
-        except (OSError, TimeoutError, h11.ProtocolError, asyncio.CancelledError):
-            pass  # it is gone, too slow, or no HTTP: nobody else is concerned
+                await asyncio.sleep(0)  # however much it asks at once, the others have their turn
+        except (TimeoutError, asyncio.CancelledError):
+            patience = GRACE
+        except (OSError, h11.ProtocolError):
+            pass  # it is gone, or no HTTP: nobody else is concerned
+        except Exception:
+            log.exception("an answer broke off")
         finally:
             writer.close()
             try:
-                async with asyncio.timeout(IDLE):
+                async with asyncio.timeout(patience):
                     await writer.wait_closed()
             except (OSError, TimeoutError):
                 pass
             finally:
                 writer.transport.abort()
                 del self._busy[task]
+
+    def _make_room(self) -> None:
+        """The oldest connection that is not being answered ends: the newest, if all others are."""
+        oldest = next(task for task, busy in self._busy.items() if not busy)
+        self._busy[oldest] = True
+        oldest.cancel()
+
+    async def _answer(self, request: Request) -> Answer:
+        try:
+            return await self._handler(request)
+        except Exception:
+            log.exception("a request failed", path=request.path)
+            return plain("a defect: the log says more\n", HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 class _Connection:
@@ -174,7 +199,7 @@ class _Connection:
         return event
 
     async def answer(self, request: Request, answer: Answer) -> None:
-        """Send it. Raises OSError: whoever asked is gone."""
+        """Send it. Raises OSError, TimeoutError: whoever asked is gone, or does not fetch it."""
         await self._send(answer, head=request.method == "HEAD")
 
     async def _send(self, answer: Answer, *, head: bool) -> None:
@@ -185,13 +210,14 @@ class _Connection:
         reason = HTTPStatus(answer.status).phrase
         named = list((headers | dict(self._headers)).items())
         try:
-            await self._write(h11.Response(status_code=answer.status, headers=named, reason=reason))
-            if not head:
-                await self._write(h11.Data(data=answer.body))
-                if answer.pieces is not None:
-                    async for piece in answer.pieces:
-                        await self._write(h11.Data(data=piece))
-            await self._write(h11.EndOfMessage())
+            async with asyncio.timeout(IDLE if answer.pieces is None else None):
+                await self._write(h11.Response(status_code=answer.status, headers=named, reason=reason))
+                if not head:
+                    await self._write(h11.Data(data=answer.body))
+                    if answer.pieces is not None:
+                        async for piece in answer.pieces:
+                            await self._write(h11.Data(data=piece))
+                await self._write(h11.EndOfMessage())
         finally:
             answer.done()
 
@@ -212,4 +238,4 @@ def _request(head: h11.Request, body: bytes, *, too_long: bool) -> Request:
     path, _, query = target.partition("?")
     headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
     asked = dict(parse_qsl(query, keep_blank_values=True))
-    return Request(head.method.decode("ascii"), unquote(path), asked, headers, body, too_long)
+    return Request(head.method.decode("ascii"), unquote(path) or "/", asked, headers, body, too_long)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from sidecar.web import http1
 from sidecar.web.http1 import MOST, Answer, Request, Server
@@ -23,15 +24,19 @@ class Site:
         self.held = asyncio.Event()
         self.held.set()
         self.pieces: AsyncIterator[bytes] | None = None
+        self.body = b"ok"
+        self.fault: Exception | None = None
         self.ended = asyncio.Event()
 
     async def _answer(self, request: Request) -> Answer:
         self.asked.append(request)
         self.came.set()
         await self.held.wait()
+        if self.fault is not None:
+            raise self.fault
         if self.pieces is not None:
             return Answer(pieces=self.pieces, done=self.ended.set)
-        return Answer(b"long" if request.too_long else request.body or b"ok", done=self.ended.set)
+        return Answer(b"long" if request.too_long else request.body or self.body, done=self.ended.set)
 
 
 Dial = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
@@ -229,4 +234,126 @@ async def test_what_does_not_end_is_cut_off(site: Site, dial: Dial, monkeypatch:
     writer.write(GET)
     await site.came.wait()
     await site.server.close()
+    assert b"" == await reader.read()
+
+
+BULK = b"x" * (16 << 20)
+"""More than the buffers of a connection take."""
+
+
+async def test_who_does_not_fetch_the_answer_is_cut_off(
+    site: Site, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http1, "IDLE", 0.2)
+    monkeypatch.setattr(http1, "GRACE", 0.05)
+    site.body = BULK
+    _, writer = await dial()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(GET)
+    await site.ended.wait()
+
+
+async def test_a_stream_may_be_fetched_slowly(site: Site, dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.3)
+        yield b"ab"
+
+    monkeypatch.setattr(http1, "IDLE", 0.1)
+    site.pieces = pieces()
+    reader, writer = await dial()
+    writer.write(GET)
+    assert b"2\r\nab\r\n0\r\n\r\n" == (await reader.read())[-12:]
+
+
+async def test_the_end_does_not_wait_for_who_fetches_nothing(
+    site: Site, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http1, "GRACE", 0.05)
+    site.body = BULK
+    _, writer = await dial()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(GET)
+    await site.came.wait()
+    async with asyncio.timeout(30):  # IDLE is more
+        await site.server.close()
+    assert site.ended.is_set()
+
+
+async def test_a_crowd_makes_way_for_who_comes(site: Site, dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1, "CROWD", 2)
+    first, _ = await dial()
+    reader, writer = await dial()
+    for _ in range(2):
+        writer.write(GET)
+        assert (200, b"ok") == await answer_of(reader)
+        await dial()
+    assert b"" == await first.read()
+    assert b"" == await reader.read()
+
+
+async def test_who_is_being_answered_does_not_make_way(site: Site, dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1, "CROWD", 1)
+    site.held.clear()
+    reader, writer = await dial()
+    writer.write(GET)
+    await site.came.wait()
+    late, _ = await dial()
+    assert b"" == await late.read()
+    site.held.set()
+    assert (200, b"ok") == await answer_of(reader)
+
+
+async def test_others_have_their_turn_between_requests_that_come_at_once(site: Site, dial: Dial) -> None:
+    turns: list[int] = []
+
+    async def other() -> None:
+        while len(site.asked) < 50:
+            turns.append(len(site.asked))
+            await asyncio.sleep(0)
+
+    _, writer = await dial()
+    writer.write(GET * 50)
+    await other()
+    assert 50 == len(set(turns))
+
+
+async def test_what_a_handler_raises_is_logged_and_answered(site: Site, dial: Dial) -> None:
+    site.fault = KeyError("x")
+    reader, writer = await dial()
+    with capture_logs() as logs:
+        writer.write(GET)
+        assert (500, b"a defect: the log says more\n") == await answer_of(reader)
+    assert [("a request failed", "/a")] == [(line["event"], line["path"]) for line in logs]
+    site.fault = None
+    writer.write(GET)
+    assert (200, b"ok") == await answer_of(reader)
+
+
+async def test_what_breaks_off_a_stream_is_logged(site: Site, dial: Dial) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"ab"
+        raise KeyError("x")
+
+    site.pieces = pieces()
+    reader, writer = await dial()
+    with capture_logs() as logs:
+        writer.write(GET)
+        assert b"2\r\nab\r\n" == (await reader.read())[-7:]
+    assert ["an answer broke off"] == [line["event"] for line in logs]
+    assert site.ended.is_set()
+
+
+async def test_a_target_of_a_host_alone_is_its_root(site: Site, dial: Dial) -> None:
+    reader, writer = await dial()
+    writer.write(b"GET http://x HTTP/1.1\r\nHost: x\r\n\r\n")
+    await answer_of(reader)
+    assert "/" == site.asked[0].path
+
+
+@pytest.mark.parametrize("end", [b"1.0\r\n\r\n", b"1.1\r\nHost: x\r\n\r\n"])
+async def test_who_has_said_everything_is_answered(dial: Dial, end: bytes) -> None:
+    reader, writer = await dial()
+    writer.write(b"GET /a HTTP/" + end)
+    writer.write_eof()
+    assert (200, b"ok") == await answer_of(reader)
     assert b"" == await reader.read()

@@ -1,5 +1,6 @@
 """/metrics: what Prometheus reads."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar.engine.status import NodeState, ScanStatus
+from sidecar.web.app import HEADERS, application
 from sidecar.web.gauges import families
+from sidecar.web.http1 import Server
 from tests.unit.web.conftest import Opener
 from tests.unit.web.fakes import AMS, CUT, HELD, WELL, FakeNode, but
 
@@ -90,6 +93,21 @@ def test_what_is_held_is_counted_by_its_hold() -> None:
     found = samples(list(families(but(holds=(HELD,), paused=True), NOW)))
     assert [62, 0, 0] == [found[f'georoot_holds{{hold="{kind}"}}'] for kind in ("scan", "changes", "trash")]
     assert 1 == found["georoot_paused"]
+
+
+@pytest.mark.parametrize("version", [b"x", b"1.0.0x", b"\xa01"])
+async def test_who_wants_a_version_that_is_none_gets_the_usual_one(version: bytes) -> None:
+    server = Server(application(FakeNode()), HEADERS)
+    _, port = await server.listen("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    wanted = b"Accept: application/openmetrics-text; version=" + version
+    writer.write(b"GET /metrics HTTP/1.0\r\n" + wanted + b"\r\n\r\n")
+    async with asyncio.timeout(60):
+        said = await reader.read()
+    writer.close()
+    await server.close()
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert b"text/plain; version=0.0.4" in said
 
 
 @pytest.mark.parametrize(
