@@ -97,7 +97,7 @@ bench: venv bench-image ## georoot beside lsyncd, syncthing and rsync on the sam
 bench-wan: venv bench-image ## georoot and rsync through a line of 50 ms there and back, 100 Mbit/s: TURNS=5
 	$(BIN)/python -m bench wan
 
-bench-scale: venv bench-image ## trees of up to a million files: SIZES=10000,100000,1000000 TOOLS= (an hour; 10 GB of disk)
+bench-scale: venv bench-image ## trees of up to a million files: SIZES=1,10000,100000,1000000 TOOLS= (an hour; 10 GB of disk)
 	$(BIN)/python -m bench scale
 
 accept: venv images test-image ## the acceptance at full size: 20 000 simulated histories, real content in and out

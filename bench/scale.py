@@ -16,7 +16,10 @@ from bench.tools import tools
 from bench.tools.base import Tool
 
 TOOLS = ("georoot", "rsync", "lsyncd-1", "syncthing-1")
-SIZES = (10_000, 100_000, 1_000_000)
+SIZES = (1, 10_000, 100_000, 1_000_000)
+"""One file: what an empty tree takes."""
+SHARED = 1000
+"""Files from which on bytes sent are those of the files, not of the hellos."""
 PATIENCE = 900.0
 """Seconds that a tool has to come up, and again to become quiet."""
 STEP = 4.0
@@ -97,7 +100,8 @@ def grow(client: docker.DockerClient, tool: Tool, count: int, singles: int) -> G
             began = time.monotonic()
             lab.start(within=PATIENCE)
             at, _ = quiet(lab)
-            grown = dataclasses.replace(grown, contact=at - began, contact_bytes=lab.reading().sent / count)
+            each = lab.reading().sent / count if count >= SHARED else None
+            grown = dataclasses.replace(grown, contact=at - began, contact_bytes=each)
             grown = dataclasses.replace(grown, single=p50(lab, count, singles))
             if "idle" in tool.skips:
                 return grown
