@@ -72,6 +72,15 @@ async def answer_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     return int(head.split(" ")[1]), await reader.readexactly(length)
 
 
+async def held_up(site: Site, dial: Dial) -> asyncio.StreamReader:
+    """Where the answer to a request will come that the site is about to answer, and does not yet."""
+    site.held.clear()
+    reader, writer = await dial()
+    writer.write(GET)
+    await site.came.wait()
+    return reader
+
+
 async def test_a_connection_is_kept_for_the_next_request(site: Site, dial: Dial) -> None:
     reader, writer = await dial()
     for _ in range(2):
@@ -215,10 +224,7 @@ async def test_the_end_does_not_wait_for_who_asks_nothing(site: Site, dial: Dial
 
 
 async def test_what_is_being_answered_may_end_and_the_connection_with_it(site: Site, dial: Dial) -> None:
-    site.held.clear()
-    reader, writer = await dial()
-    writer.write(GET)
-    await site.came.wait()
+    reader = await held_up(site, dial)
     closing = asyncio.ensure_future(site.server.close())
     await asyncio.sleep(0)
     site.held.set()
@@ -229,10 +235,7 @@ async def test_what_is_being_answered_may_end_and_the_connection_with_it(site: S
 
 async def test_what_does_not_end_is_cut_off(site: Site, dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1, "GRACE", 0.05)
-    site.held.clear()
-    reader, writer = await dial()
-    writer.write(GET)
-    await site.came.wait()
+    reader = await held_up(site, dial)
     await site.server.close()
     assert b"" == await reader.read()
 
@@ -293,10 +296,7 @@ async def test_a_crowd_makes_way_for_who_comes(site: Site, dial: Dial, monkeypat
 
 async def test_who_is_being_answered_does_not_make_way(site: Site, dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1, "CROWD", 1)
-    site.held.clear()
-    reader, writer = await dial()
-    writer.write(GET)
-    await site.came.wait()
+    reader = await held_up(site, dial)
     late, _ = await dial()
     assert b"" == await late.read()
     site.held.set()
